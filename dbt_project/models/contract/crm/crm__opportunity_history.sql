@@ -1,0 +1,1 @@
+{{ contract_union('crm', 'opportunity_history') }}

@@ -1,0 +1,76 @@
+with
+
+records as (
+
+    select * from {{ ref('identity__records') }}
+
+),
+
+crm_accounts as (
+
+    select * from {{ ref('crm__accounts') }}
+
+),
+
+billing_customers as (
+
+    select * from {{ ref('billing__customers') }}
+
+),
+
+described as (
+
+    select
+        records.account,
+        records.silo,
+        records.created_at,
+        records.source || ':' || records.record_id as record,
+        coalesce(crm_accounts.is_deleted, billing_customers.is_deleted, false) as is_deleted,
+        coalesce(crm_accounts.name, billing_customers.name) as name,
+        coalesce(
+            {{ company_domain('crm_accounts.domain') }},
+            {{ company_domain('billing_customers.domain') }},
+            {{ company_domain('billing_customers.email') }}
+        ) as domain,
+        coalesce(crm_accounts.country, billing_customers.country) as country
+
+    from records
+    left join crm_accounts
+        on
+            records.silo = 'crm'
+            and records.source = crm_accounts.source
+            and records.record_id = crm_accounts.account_id
+    left join billing_customers
+        on
+            records.silo = 'billing'
+            and records.source = billing_customers.source
+            and records.record_id = billing_customers.customer_id
+
+),
+
+-- The oldest record that says it, CRM before billing, live before deleted.
+ranked as (
+
+    select
+        *,
+        (silo <> 'crm', is_deleted, coalesce(created_at, 'infinity'), record) as rank
+
+    from described
+
+),
+
+final as (
+
+    select
+        account,
+        arg_min(name, rank) as name,
+        arg_min(domain, rank) as domain,
+        arg_min(country, rank) as country,
+        min(created_at) as first_seen_at
+
+    from ranked
+    group by account
+
+)
+
+select * from final

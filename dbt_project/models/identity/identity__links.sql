@@ -1,0 +1,187 @@
+-- A customer's explicit ids decide; without any the tax id does, then the e-mail address, then the domain.
+-- What is ambiguous (an id two sources use, an address at two companies) links nothing.
+with
+
+crm_accounts as (
+
+    select
+        *,
+        'crm:' || source || ':' || account_id as record,
+        {{ company_domain('domain') }} as company_domain,
+        nullif(regexp_replace(upper(tax_id), '[^0-9A-Z]', '', 'g'), '') as tax_number
+
+    from {{ ref('crm__accounts') }}
+
+),
+
+crm_contacts as (
+
+    select * from {{ ref('crm__contacts') }}
+
+),
+
+billing_customers as (
+
+    select
+        *,
+        'billing:' || source || ':' || customer_id as record,
+        coalesce({{ company_domain('domain') }}, {{ company_domain('email') }}) as company_domain,
+        nullif(regexp_replace(upper(tax_id), '[^0-9A-Z]', '', 'g'), '') as tax_number
+
+    from {{ ref('billing__customers') }}
+
+),
+
+-- An id says who is meant while one source only uses it.
+customer_ids as (
+
+    select
+        customer_id,
+        any_value(record) as record
+
+    from billing_customers
+    group by customer_id
+    having count(*) = 1
+
+),
+
+account_ids as (
+
+    select
+        account_id,
+        any_value(record) as record
+
+    from crm_accounts
+    group by account_id
+    having count(*) = 1
+
+),
+
+named_by_crm as (
+
+    select
+        crm_accounts.record as crm_record,
+        customer_ids.record as billing_record,
+        'named_customer:' || crm_accounts.billing_customer_id as match_key,
+        'billing_customer_id' as method,
+        crm_accounts.billing_customer_id as evidence
+
+    from crm_accounts
+    left join customer_ids
+        on crm_accounts.billing_customer_id = customer_ids.customer_id
+    where nullif(crm_accounts.billing_customer_id, '') is not null
+
+),
+
+named_by_billing as (
+
+    select
+        account_ids.record as crm_record,
+        billing_customers.record as billing_record,
+        'named_account:' || billing_customers.crm_account_id as match_key,
+        'crm_account_id' as method,
+        billing_customers.crm_account_id as evidence
+
+    from billing_customers
+    left join account_ids
+        on billing_customers.crm_account_id = account_ids.account_id
+    where nullif(billing_customers.crm_account_id, '') is not null
+
+),
+
+explicit as (
+
+    select * from named_by_crm
+    union all
+    select * from named_by_billing
+
+),
+
+not_named as (
+
+    select billing_customers.* from billing_customers
+    anti join explicit
+        on billing_customers.record = explicit.billing_record and explicit.crm_record is not null
+
+),
+
+same_tax_number as (
+
+    select not_named.record
+    from not_named
+    semi join crm_accounts
+        on not_named.tax_number = crm_accounts.tax_number
+
+),
+
+by_address as (
+
+    select
+        not_named.record as billing_record,
+        'contact:' || min(contacts.source || ':' || contacts.contact_id) as match_key,
+        'contact ' || min(contacts.contact_id) as evidence,
+        list(distinct crm_accounts.record) as crm_records
+
+    from not_named
+    inner join crm_contacts as contacts
+        on lower(trim(not_named.email)) = lower(trim(contacts.email))
+    inner join crm_accounts
+        on contacts.source = crm_accounts.source and contacts.account_id = crm_accounts.account_id
+    anti join same_tax_number
+        on not_named.record = same_tax_number.record
+    group by not_named.record
+    having count(distinct coalesce(crm_accounts.company_domain, crm_accounts.record)) = 1
+
+),
+
+by_domain as (
+
+    select
+        not_named.record,
+        not_named.company_domain
+
+    from not_named
+    anti join same_tax_number
+        on not_named.record = same_tax_number.record
+    anti join by_address
+        on not_named.record = by_address.billing_record
+    where not_named.company_domain is not null
+
+),
+
+links as (
+
+    select crm_record as record, match_key, method, evidence from explicit
+    union all
+    select billing_record, match_key, method, evidence from explicit
+    union all
+    select record, 'tax_id:' || tax_number, 'tax_id', tax_number from crm_accounts
+    union all
+    select record, 'tax_id:' || tax_number, 'tax_id', tax_number from not_named
+    union all
+    select billing_record, match_key, 'email', evidence from by_address
+    union all
+    select unnest(crm_records), match_key, 'email', evidence from by_address
+    union all
+    select record, 'domain:' || company_domain, 'domain', company_domain from crm_accounts
+    union all
+    select record, 'domain:' || company_domain, 'domain', company_domain from by_domain
+
+),
+
+final as (
+
+    select distinct
+        record,
+        match_key,
+        method,
+        evidence
+
+    from links
+    where record is not null and match_key is not null
+    -- A key that only one record has links nothing.
+    qualify count(distinct record) over (partition by match_key) > 1
+
+)
+
+select * from final

@@ -1,0 +1,144 @@
+with
+
+opportunities as (
+
+    select * from {{ ref('core__opportunities') }}
+
+),
+
+months as (
+
+    select * from {{ ref('core__kpi_months') }}
+
+),
+
+closed as (
+
+    select
+        *,
+        cast(date_trunc('month', closed_on) as date) as month,
+        outcome = 'won' as is_won,
+        case when cycle_days >= 0 then cycle_days end as valid_cycle
+
+    from opportunities
+    where outcome in ('won', 'lost') and closed_at < {{ as_of() }}
+
+),
+
+segmented as (
+
+    select
+        month,
+        is_won,
+        amount,
+        valid_cycle,
+        unnest([
+            {'segment': 'all', 'segment_value': 'all'},
+            {'segment': 'team', 'segment_value': coalesce(team, '(none)')},
+            {'segment': 'owner', 'segment_value': coalesce(closing_owner_id, '(none)')},
+            {'segment': 'region', 'segment_value': coalesce(region, '(none)')},
+            {'segment': 'product', 'segment_value': coalesce(product, '(none)')},
+            {'segment': 'source', 'segment_value': coalesce(lead_source, '(none)')}
+        ], recursive := true)
+
+    from closed
+
+),
+
+by_segment as (
+
+    select
+        months.period,
+        months.period_start,
+        segmented.segment,
+        segmented.segment_value,
+        count(*) filter (where segmented.is_won) as won,
+        count(*) filter (where not segmented.is_won) as lost,
+        sum(segmented.amount) filter (where segmented.is_won) as won_value,
+        sum(segmented.amount) filter (where not segmented.is_won) as lost_value,
+        count(segmented.amount) filter (where segmented.is_won) as won_amounts,
+        count(segmented.amount) filter (where not segmented.is_won) as lost_amounts,
+        count(segmented.valid_cycle) filter (where segmented.is_won) as cycles,
+        sum(segmented.valid_cycle) filter (where segmented.is_won) as cycle_days,
+        quantile_cont(segmented.valid_cycle, 0.5) filter (where segmented.is_won) as cycle_median,
+        quantile_cont(segmented.valid_cycle, 0.9) filter (where segmented.is_won) as cycle_p90
+
+    from segmented
+    inner join months
+        on segmented.month = months.month
+    group by all
+
+),
+
+-- Open just before a period's end.
+pipeline as (
+
+    select
+        periods.period,
+        periods.period_start,
+        count(opportunities.opportunity_id) as open_count
+
+    from months as periods
+    left join opportunities
+        on
+            coalesce(periods.t_end > opportunities.created_at, true)
+            and (opportunities.outcome = 'open' or periods.t_end <= opportunities.closed_at)
+    where periods.is_closing
+    group by all
+
+),
+
+-- A period in which nothing closed has its row, too.
+segments as (
+
+    select
+        period,
+        period_start,
+        'all' as segment,
+        'all' as segment_value,
+        open_count
+
+    from pipeline
+    union all
+    select
+        period,
+        period_start,
+        segment,
+        segment_value,
+        null as open_count
+
+    from by_segment
+    where segment <> 'all'
+
+),
+
+final as (
+
+    select
+        segments.period,
+        segments.period_start,
+        segments.segment,
+        segments.segment_value,
+        segments.open_count,
+        coalesce(by_segment.won, 0) as won,
+        coalesce(by_segment.lost, 0) as lost,
+        cast(coalesce(by_segment.won_value, 0) as decimal(38, 2)) as won_value,
+        cast(coalesce(by_segment.lost_value, 0) as decimal(38, 2)) as lost_value,
+        coalesce(by_segment.won_amounts, 0) as won_amounts,
+        coalesce(by_segment.lost_amounts, 0) as lost_amounts,
+        coalesce(by_segment.cycles, 0) as cycles,
+        cast(coalesce(by_segment.cycle_days, 0) as bigint) as cycle_days,
+        cast(by_segment.cycle_median as decimal(18, 6)) as cycle_median,
+        cast(by_segment.cycle_p90 as decimal(18, 6)) as cycle_p90
+
+    from segments
+    left join by_segment
+        on
+            segments.period = by_segment.period
+            and segments.period_start = by_segment.period_start
+            and segments.segment = by_segment.segment
+            and segments.segment_value = by_segment.segment_value
+
+)
+
+select * from final

@@ -1,0 +1,189 @@
+{%- set money = var('currency') -%}
+with
+
+definitions (position, kpi, formula, unit, better, owner_team, silos, policies, is_headline) as (
+
+    values
+    (
+        1, 'win_rate',
+        'Won opportunities / (won + lost), by the period they closed in; open ones are excluded.',
+        'ratio', 'up', 'sales', 'crm', 'P9, P10', true
+    ),
+    (
+        2, 'win_rate_value',
+        'Amount won / amount won and lost; an opportunity without an amount adds nothing.',
+        'ratio', 'up', 'sales', 'crm', 'P9, P10', false
+    ),
+    (
+        3, 'won_revenue',
+        'Amount of the opportunities won, at the exchange rate of the day they closed.',
+        '{{ money }}', 'up', 'sales', 'crm', 'P10', false
+    ),
+    (
+        4, 'sales_cycle_days',
+        'Median calendar days from creation to close of opportunities won; negative ones are a gap.',
+        'days', 'down', 'sales', 'crm', 'P10', true
+    ),
+    (
+        5, 'sales_cycle_days_mean', 'Mean calendar days from creation to close of opportunities won.',
+        'days', 'down', 'sales', 'crm', 'P9, P10', false
+    ),
+    (
+        6, 'sales_cycle_days_p90',
+        'Calendar days within which nine of ten won opportunities closed, interpolated.',
+        'days', 'down', 'sales', 'crm', 'P10', false
+    ),
+    (
+        7, 'pipeline_velocity',
+        'Opportunities open at period end x win rate x mean amount won / mean sales cycle: worth a day.',
+        '{{ money }}/day', 'up', 'sales', 'crm', 'P9, P10', true
+    ),
+    (
+        8, 'quota_attainment',
+        'Amount won by reps with a quota / their quotas, spread evenly over their months.',
+        'ratio', 'up', 'sales', 'crm, finance', 'P9, P10', false
+    ),
+    (
+        9, 'forecast_accuracy',
+        'max(0, 1 - |F - A| / A) of complete quarters, weighted by A. F: the last commit forecasts of'
+        || ' the reps on the first day of the quarter; A: revenue won in it.',
+        'ratio', 'up', 'sales', 'crm, finance', 'P9, P10', true
+    ),
+    (
+        10, 'cac', 'Fully loaded acquisition spend / accounts that became customers.',
+        '{{ money }}', 'down', 'marketing', 'billing, finance', 'P1, P9', true
+    ),
+    (
+        11, 'cac_payback_months',
+        'Acquisition spend / (MRR of new customers x gross margin): months until CAC is earned.',
+        'months', 'down', 'marketing', 'billing, finance', 'P1, P9', false
+    ),
+    (
+        12, 'ltv_cac', 'clv / cac.',
+        'times', 'up', 'marketing', 'billing, finance', 'P1, P9', false
+    ),
+    (
+        13, 'logo_churn_rate', 'Accounts that stopped being customers / customers at period start.',
+        'ratio', 'down', 'customer success', 'billing', 'P1, P3, P4, P9', true
+    ),
+    (
+        14, 'gross_mrr_churn_rate', '(Churn + contraction) / MRR at period start.',
+        'ratio', 'down', 'customer success', 'billing', 'P1, P2, P3, P4, P5, P8, P9', false
+    ),
+    (
+        15, 'net_mrr_churn_rate',
+        '(Churn + contraction - expansion) / MRR at period start; reactivation is not netted.',
+        'ratio', 'down', 'customer success', 'billing', 'P1, P2, P3, P4, P5, P8, P9', false
+    ),
+    (
+        16, 'involuntary_churn_rate',
+        'Churn of accounts lost to failed payments / MRR at period start.',
+        'ratio', 'down', 'finance', 'billing', 'P1, P2, P3, P9', false
+    ),
+    (
+        17, 'renewal_rate', 'Contracts renewed / contracts that fell due, by due date.',
+        'ratio', 'up', 'customer success', 'billing', 'P4, P9', true
+    ),
+    (
+        18, 'renewal_rate_value', 'Renewed MRR, at most what was due, / MRR that fell due.',
+        'ratio', 'up', 'customer success', 'billing', 'P2, P4, P5, P9', false
+    ),
+    (
+        19, 'renewal_rate_net', 'Renewed MRR with its growth / MRR that fell due.',
+        'ratio', 'up', 'customer success', 'billing', 'P2, P4, P5, P9', false
+    ),
+    (
+        20, 'expansion_rate', 'Expansion / MRR at period start.',
+        'ratio', 'up', 'account management', 'billing', 'P1, P2, P5, P8, P9', true
+    ),
+    (
+        21, 'upsell_accounts', 'Accounts with expansion in the period.',
+        'accounts', 'up', 'account management', 'billing', 'P1, P2, P5', false
+    ),
+    (
+        22, 'mrr', 'Contracted recurring revenue in force at period end, a month.',
+        '{{ money }}', 'up', 'finance', 'billing', 'P2, P3, P5, P6, P7, P13', false
+    ),
+    (
+        23, 'arr', '12 x MRR at period end.',
+        '{{ money }}', 'up', 'finance', 'billing', 'P2, P3, P5, P6, P7, P13', true
+    ),
+    (
+        24, 'arpa', 'MRR at period end / paying accounts.',
+        '{{ money }}', 'up', 'finance', 'billing', 'P1, P2, P9', false
+    ),
+    (
+        25, 'clv',
+        'arpa x gross margin / mean monthly logo churn of the last six months (churned / opening accounts).',
+        '{{ money }}', 'up', 'finance', 'billing', 'P1, P2, P9', true
+    ),
+    (
+        26, 'quick_ratio', '(New + expansion) / (churn + contraction).',
+        'times', 'up', 'finance', 'billing', 'P1, P2, P8, P9', false
+    ),
+    (
+        27, 'nrr',
+        'MRR at period end / MRR twelve months before, of the accounts that paid then, at one exchange rate.',
+        'ratio', 'up', 'customer success', 'billing', 'P1, P2, P8, P9', false
+    ),
+    (
+        28, 'grr', 'As nrr, no account counting for more than it paid then.',
+        'ratio', 'up', 'customer success', 'billing', 'P1, P2, P8, P9', false
+    ),
+    (
+        29, 'nrr_1m', '(Opening MRR - churn - contraction + expansion) / opening MRR of a month.',
+        'ratio', 'up', 'customer success', 'billing', 'P1, P2, P8, P9', false
+    ),
+    (
+        30, 'grr_1m', '(Opening MRR - churn - contraction) / opening MRR of a month.',
+        'ratio', 'up', 'customer success', 'billing', 'P1, P2, P8, P9', false
+    ),
+    (
+        31, 'email_open_rate',
+        'Messages opened / delivered, by the day they were sent; opens by machines count.',
+        'ratio', 'up', 'marketing', 'email', 'P9, P10', false
+    ),
+    (
+        32, 'email_adjusted_open_rate',
+        'Messages opened / delivered, those that only machines opened taken out of both.',
+        'ratio', 'up', 'marketing', 'email', 'P9, P10', false
+    ),
+    (
+        33, 'email_click_rate', 'Messages clicked / delivered.',
+        'ratio', 'up', 'marketing', 'email', 'P9, P10', false
+    ),
+    (
+        34, 'email_click_to_open_rate', 'Messages clicked / opened.',
+        'ratio', 'up', 'marketing', 'email', 'P9, P10', false
+    ),
+    (
+        35, 'email_reply_rate',
+        'Messages people replied to / delivered; automatic replies do not count.',
+        'ratio', 'up', 'marketing', 'email', 'P9, P10', false
+    ),
+    (
+        36, 'email_bounce_rate', 'Messages bounced / sent.',
+        'ratio', 'down', 'marketing', 'email', 'P9, P10', false
+    )
+
+),
+
+final as (
+
+    select
+        kpi,
+        formula,
+        unit,
+        better,
+        owner_team,
+        'KPI dictionary' as definition_source,
+        policies,
+        silos,
+        is_headline,
+        position
+
+    from definitions
+
+)
+
+select * from final

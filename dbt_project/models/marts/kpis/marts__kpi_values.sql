@@ -1,0 +1,152 @@
+with
+
+sales as (
+
+    select * from {{ ref('core__kpi_sales') }}
+
+),
+
+pipeline as (
+
+    select * from sales
+    where segment = 'all'
+
+),
+
+quota as (
+
+    select * from {{ ref('core__kpi_quota') }}
+
+),
+
+forecast as (
+
+    select * from {{ ref('core__kpi_forecast') }}
+
+),
+
+revenue as (
+
+    select * from {{ ref('core__kpi_revenue') }}
+
+),
+
+revenue_month as (
+
+    select * from revenue
+    where period = 'month'
+
+),
+
+spend as (
+
+    select * from {{ ref('core__kpi_spend') }}
+
+),
+
+renewals as (
+
+    select * from {{ ref('core__kpi_renewals') }}
+
+),
+
+email as (
+
+    select * from {{ ref('core__kpi_email') }}
+
+),
+
+definitions as (
+
+    select * from {{ ref('marts__kpi_definitions') }}
+
+),
+
+gaps as (
+
+    select * from {{ source('gaps', 'register') }}
+    where resolved_at is null and severity in ('critical', 'high')
+
+),
+
+acquisition as (
+
+    select
+        revenue.*,
+        spend.spend,
+        spend.spend_lines,
+        spend.converted_lines
+
+    from revenue
+    inner join spend
+        on revenue.period = spend.period and revenue.period_start = spend.period_start
+
+),
+
+computed as (
+    {% for subject, has_segments in {
+        'sales': true, 'pipeline': false, 'quota': true, 'forecast': false, 'revenue': false, 'revenue_month': false,
+        'acquisition': false, 'renewals': false, 'email': false,
+    }.items() %}
+    select
+        period,
+        period_start,
+        {{ 'segment' if has_segments else "'all' as segment" }},
+        {{ 'segment_value' if has_segments else "'all' as segment_value" }},
+        {{ kpi_rows(subject) | indent(8) }}
+
+    from {{ subject }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+
+),
+
+troubled as (
+
+    select silo_left as silo from gaps
+    union
+    select silo_right from gaps
+
+),
+
+gates as (
+
+    select
+        definitions.kpi,
+        definitions.unit,
+        definitions.silos,
+        bool_or(troubled.silo is not null) as is_troubled
+
+    from definitions
+    left join troubled
+        on list_contains(string_split(definitions.silos, ', '), troubled.silo)
+    group by all
+
+),
+
+final as (
+
+    select
+        computed.kpi,
+        computed.period,
+        computed.period_start,
+        computed.segment,
+        computed.segment_value,
+        computed.numerator,
+        computed.denominator,
+        {{ ratio('computed.numerator', 'computed.denominator') | indent(8) }} as value,
+        gates.unit,
+        computed.coverage,
+        case when gates.is_troubled then 'warned' else 'passed' end as gate_status
+
+    from computed
+    left join gates
+        on computed.kpi = gates.kpi
+    where
+        -- A KPI is absent where a silo it needs is not configured.
+        gates.kpi is null
+        or list_has_all({{ var('silos') }}, string_split(gates.silos, ', '))
+
+)
+
+select * from final

@@ -1,0 +1,120 @@
+"""Great Expectations' SQL engine, made to work on DuckDB.
+
+GX closes its connection before it fetches, which DuckDB's cursors do not survive and which would drop the
+temporary tables the gates read. So one connection stays open as long as the session does. Importing this
+module imports Great Expectations, which takes seconds: do it inside functions.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+os.environ["GX_ANALYTICS_ENABLED"] = "false"
+
+import great_expectations as gx
+import sqlalchemy as sa
+from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.datasource.fluent import SQLDatasource
+from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+from great_expectations.expectations.expectation import Expectation
+
+
+class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
+    """GX's SQL engine on one connection that stays open."""
+
+    @contextmanager
+    def get_connection(self) -> Generator[sa.Connection, None, None]:
+        """Give the one connection, opened at the first call."""
+        if self._connection is None:
+            self._connection = self.engine.connect()
+        yield self._connection
+
+
+_EngineType = type[SqlAlchemyExecutionEngine]  # inside the class below, `type` is its field
+
+
+class DuckDBDatasource(SQLDatasource):
+    """A GX data source of type `duckdb`; defining the class registers it with GX."""
+
+    type: Literal["duckdb"] = "duckdb"  # type: ignore[assignment]
+
+    @property
+    def execution_engine_type(self) -> _EngineType:
+        """Evaluate this source's expectations with the engine above."""
+        return DuckDBExecutionEngine
+
+
+class Session:
+    """One transaction on a warehouse file, shared by our SQL and GX's.
+
+    Leaving the `with` block normally commits, an exception rolls everything back; either way the file is
+    closed and free for the next step.
+    """
+
+    def __init__(self, warehouse: Path, timezone: str = "UTC") -> None:
+        """Remember the file, and the time zone of months and days; nothing is opened yet."""
+        self._warehouse = warehouse
+        self._timezone = timezone
+
+    def __enter__(self) -> Session:
+        """Open the file and begin."""
+        self._context = gx.get_context(mode="ephemeral")
+        self._context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+        # The file is attached, not named in the address: GX substitutes variables in addresses, and
+        # SQLAlchemy cuts them at '?', so that not every path would survive.
+        self._source = self._context.data_sources.add_duckdb(
+            "warehouse", connection_string="duckdb:///:memory:", create_temp_table=False
+        )
+        self._engine = self._source.get_execution_engine()
+        with self._engine.get_connection() as connection:
+            self._connection: sa.Connection = connection
+        path, name = str(self._warehouse).replace("'", "''"), self._warehouse.stem.replace('"', '""')
+        try:
+            self.run(f"attach '{path}' as \"{name}\"")
+            self.run(f'use "{name}"')
+            self.run("set timezone = '" + self._timezone.replace("'", "''") + "'")
+            self._connection.commit()
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Commit or roll back, then close the file."""
+        try:
+            if kind is None:
+                self._connection.commit()
+            else:
+                self._connection.rollback()
+        finally:
+            self._close()
+
+    def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """Execute one statement; `$name` in it stands for a parameter."""
+        return self._connection.exec_driver_sql(sql, dict(parameters) if parameters else None)
+
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
+        """Execute one query and fetch all of it."""
+        return self.run(sql, parameters).fetchall()
+
+    def validate(self, batch: str, expectations: Sequence[Expectation]) -> ExpectationSuiteValidationResult:
+        """Validate `expectations` against the rows of the query `batch`.
+
+        The result holds counts, never rows: rows may be about people.
+        """
+        asset = self._source.add_query_asset(name="batch", query=batch)
+        definition = asset.add_batch_definition_whole_table("batch")
+        suite = gx.ExpectationSuite("gates", expectations=list(expectations))
+        return definition.get_batch().validate(suite, result_format="SUMMARY")
+
+    def _close(self) -> None:
+        self._connection.close()
+        self._engine.engine.dispose()

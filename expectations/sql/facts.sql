@@ -1,0 +1,59 @@
+-- The figures the gates compare, under the names they use for them. The only file here that names dbt's identity
+-- and core models. A statement ends with a semicolon at the end of a line.
+
+-- CRM accounts that are there, with the resolved account they belong to, and the company domain they share with
+-- other records (an address at a free-mail provider is none).
+create temp view gate_crm_accounts as
+select
+    accounts.source, accounts.account_id, links.account, accounts.lifecycle_stage, accounts.created_at,
+    domains.evidence as shared_domain, accounts.tax_id, accounts.billing_customer_id
+from crm.accounts as accounts
+left join identity.crm_accounts as links
+    on accounts.source = links.source and accounts.account_id = links.account_id
+left join identity.links as domains
+    on 'crm:' || accounts.source || ':' || accounts.account_id = domains.record and domains.method = 'domain'
+where not coalesce(accounts.is_deleted, false);
+
+-- Every billing customer ever, with its resolved account.
+create temp view gate_billing_accounts as
+select customers.source, customers.customer_id, links.account
+from billing.customers as customers
+left join identity.billing_customers as links
+    on customers.source = links.source and customers.customer_id = links.customer_id
+cross join gate_run as run
+where coalesce(customers.created_at < run.as_of, true);
+
+-- Deals that are there, with their resolved account and their amount in the reporting currency.
+create temp view gate_opportunities as
+select
+    opportunities.source, opportunities.opportunity_id, links.account, opportunities.outcome,
+    opportunities.opportunity_type, opportunities.closed_at, opportunities.amount, opportunities.currency,
+    opportunities.amount as amount_reporting
+from crm.opportunities as opportunities
+left join identity.crm_accounts as links
+    on opportunities.source = links.source and opportunities.account_id = links.account_id
+where not coalesce(opportunities.is_deleted, false);
+
+-- MRR per subscription at each month's end, in its own currency.
+create temp view gate_subscription_months as
+select month, source, subscription_id, customer_id, currency, mrr
+from core.subscription_mrr;
+
+-- The same per resolved account: what the bridge is made of.
+create temp view gate_account_mrr as
+select month, account, currency, mrr
+from core.account_mrr;
+
+-- The bridge, in the reporting currency.
+create temp view gate_account_months as
+select
+    month, account, opening, closing,
+    "new" + reactivation + expansion + contraction + churn + fx as movements
+from core.mrr_monthly;
+
+-- MRR per subscription as of the run, in the reporting currency.
+create temp view gate_mrr_now as
+select subscriptions.source, subscriptions.subscription_id, subscriptions.customer_id, subscriptions.mrr as mrr_reporting
+from gate_subscription_months as subscriptions
+cross join gate_run as run
+where subscriptions.month = cast(date_trunc('month', run.as_of - interval 1 microsecond) as date);

@@ -1,0 +1,161 @@
+"""Only what changed: cursors with a lag window, and rows the warehouse already holds left out.
+
+Every raw row carries `_row_hash`, a hash of its content. A row whose key and hash are already in the
+warehouse is dropped before it is loaded, so a lag window, a full list or an archived sweep may be read
+again at no cost, and a rerun without changes loads nothing. Comparing with the warehouse, rather than with
+remembered hashes, means the two can never disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The warehouse compared with."""
+
+    connection: duckdb.DuckDBPyConnection
+    dataset: str
+    columns: dict[str, frozenset[str]]  # of every table
+
+    def name(self, table: str) -> str:
+        return f'"{self.dataset}"."{table}"'
+
+
+_held: ContextVar[_Held] = ContextVar("held")
+
+
+def cursor_start(state: dict[str, Any], lag_minutes: int, name: str = "cursor") -> datetime | None:
+    """Where to read on from: the newest moment seen, minus the lag window. None on a first load."""
+    seen = state.get(name)
+    return None if seen is None else datetime.fromisoformat(seen) - timedelta(minutes=lag_minutes)
+
+
+def advance_cursor(
+    state: dict[str, Any], moments: Iterable[datetime | str | None], name: str = "cursor"
+) -> None:
+    """Remember the newest of `moments`; the cursor never moves back."""
+    seen = state.get(name)
+    newest = max((_moment(m) for m in moments if m), default=None)
+    if newest is not None and (seen is None or newest > datetime.fromisoformat(seen)):
+        state[name] = newest.isoformat()
+
+
+def known_keys(table: str, column: str, where: str = "true") -> set[str]:
+    """Values of one column the warehouse already holds, e.g. ids to sweep. Empty before the first load."""
+    if not exists(table):
+        return set()
+    held = _held.get()
+    query = f'select distinct "{column}" from {held.name(table)} where {where}'  # noqa: S608
+    return {str(row[0]) for row in held.connection.execute(query).fetchall()}
+
+
+def known_rows(table: str, columns: Iterable[str], where: str = "true") -> list[dict[str, Any]]:
+    """Some columns of the rows the warehouse already holds. None before the first load."""
+    if not exists(table):
+        return []
+    held = _held.get()
+    listed = ", ".join(f'"{column}"' for column in columns)
+    found = held.connection.execute(f"select distinct {listed} from {held.name(table)} where {where}")  # noqa: S608
+    names = [column[0] for column in found.description or []]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def with_hash(rows: pa.Table) -> pa.Table:
+    """The rows with `_row_hash`, a hash of all their columns."""
+    with _given(rows) as connection:
+        query = "select *, md5(to_json(given)::varchar) as _row_hash from given"
+        return connection.execute(query).to_arrow_table()
+
+
+def drop_unchanged(table: str, keys: tuple[str, ...], rows: pa.Table) -> pa.Table:
+    """Hashed rows without those the warehouse holds identically."""
+    if rows.num_rows == 0 or not exists(table):
+        return rows
+    same = " and ".join(f'given."{key}" = held."{key}"' for key in keys)
+    query = f"""
+        select given.* from given
+        anti join {_held.get().name(table)} held on {same} and given._row_hash = held._row_hash
+    """  # noqa: S608
+    with _given(rows) as connection:
+        return connection.execute(query).to_arrow_table().cast(rows.schema)
+
+
+def gone(
+    table: str, keys: tuple[str, ...], columns: list[str], seen: pa.Table
+) -> tuple[pa.Table | None, int]:
+    """Live rows of the warehouse whose keys are not among `seen`, and how many live rows there are.
+
+    A column that the warehouse does not have yet is NULL.
+    """
+    if not exists(table):
+        return None, 0
+    same = " and ".join(f'given."{key}" = held."{key}"' for key in keys)
+    present = [column for column in columns if column in _held.get().columns[table]]
+    listed = ", ".join(f'held."{column}"' for column in present)
+    name, live = _held.get().name(table), "not coalesce(held.is_deleted, false)"
+    query = f"select {listed} from {name} held anti join given on {same} where {live}"  # noqa: S608
+    with _given(seen) as connection:
+        lost = connection.execute(query).to_arrow_table()
+        total = connection.execute(f"select count(*) from {name} held where {live}").fetchone()  # noqa: S608
+    for place, column in enumerate(columns):
+        if column not in present:
+            lost = lost.add_column(place, column, pa.nulls(lost.num_rows))
+    return lost, total[0] if total else 0
+
+
+def marked_deleted(rows: pa.Table) -> pa.Table:
+    """The rows with `is_deleted` true."""
+    place = rows.column_names.index("is_deleted")
+    return rows.set_column(place, "is_deleted", pa.array([True] * rows.num_rows, pa.bool_()))
+
+
+def exists(table: str) -> bool:
+    """Whether the warehouse has the table."""
+    return table in _held.get().columns
+
+
+@contextmanager
+def comparing(warehouse: Path, dataset: str) -> Iterator[None]:
+    """While it lasts, the functions above compare with this dataset of the warehouse."""
+    connection = duckdb.connect(str(warehouse) if warehouse.exists() else ":memory:")
+    try:
+        connection.execute("set timezone = 'UTC'")
+        listed = (
+            "select table_name, list(column_name) from duckdb_columns() where schema_name = ? group by all"
+        )
+        found = connection.execute(listed, [dataset]).fetchall()
+        columns = {table: frozenset(names) for table, names in found}
+        token = _held.set(_Held(connection, dataset, columns))
+        try:
+            yield
+        finally:
+            _held.reset(token)
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _given(rows: pa.Table) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse's connection with the rows as a view `given`."""
+    connection = _held.get().connection
+    connection.register("given", rows)
+    try:
+        yield connection
+    finally:
+        connection.unregister("given")
+
+
+def _moment(value: datetime | str) -> datetime:
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

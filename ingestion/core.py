@@ -1,0 +1,286 @@
+"""How every source is loaded: typed, only what changed, all or nothing.
+
+A vendor module declares its raw tables (`TableSpec`) and a feed per table, and joins them with `make_source`.
+`load_source` runs them. The warehouse is the only truth: cursors are restored from it before each load, so a
+crash, a failed load or a deleted warehouse can never leave a cursor ahead of its data.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+import pyarrow as pa
+from dlt.common.runtime import signals
+from dlt.common.schema.exceptions import DataValidationError
+from dlt.common.schema.typing import TSchemaContractDict
+from dlt.extract import DltResource, DltSource
+
+from ingestion import changes
+from ingestion.arrow import TYPES, to_arrow
+from ingestion.http import chain, explain, placed
+from settings.config import SourceConfig
+from settings.errors import UserError
+from settings.paths import Home
+
+#: What a feed gets: its table's remembered state, a dict it may change (kept only if the load succeeds).
+State = dict[str, Any]
+#: Batches of rows: lists of dicts, or Arrow tables for what is large.
+Batches = Iterable[list[dict[str, Any]] | pa.Table]
+Feed = Callable[[State], Batches]
+
+CONTRACT: TSchemaContractDict = {"tables": "evolve", "columns": "evolve", "data_type": "freeze"}
+
+#: A complete table may lose this share of its rows in one load; more looks like a truncated answer.
+SHRINK_LIMIT = 0.2
+SHRINK_FREE_ROWS = 20
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A raw table: what it holds, its key, its columns (name -> dlt data type).
+
+    `ignored`: fields known and not wanted, so not announced. `complete`: every load delivers all rows, so a
+    row that is missing now is marked `is_deleted` (the table must declare that column). `newest_by`: the
+    column that decides which of several rows with one key in the same load is kept (the greatest).
+    """
+
+    description: str
+    primary_key: tuple[str, ...]
+    columns: dict[str, str]
+    ignored: frozenset[str] = frozenset()
+    complete: bool = False
+    newest_by: str | None = None
+
+
+@dataclass
+class TableReport:
+    """Rows read from the source, rows written, rows the table has now."""
+
+    extracted: int = 0
+    loaded: int = 0
+    total: int = 0
+
+
+@dataclass
+class LoadReport:
+    """What one load did, by table."""
+
+    source: str
+    tables: dict[str, TableReport] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+class _Counter:
+    """Rows read and rows passed on per table of the load under way."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, TableReport] = {}
+
+    def table(self, name: str) -> TableReport:
+        return self.tables.setdefault(name, TableReport())
+
+
+_counter = _Counter()
+
+
+class _Heard(logging.Handler):
+    """What the connectors warned of in the load under way."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(logging.WARNING)
+        self.source = source
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one."""
+        self.messages.append(placed(record.getMessage(), self.source))
+
+    def __enter__(self) -> _Heard:
+        logging.getLogger(__package__).addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger(__package__).removeHandler(self)
+
+
+def make_source(
+    config: SourceConfig, tables: Mapping[str, TableSpec], feeds: Mapping[str, Feed]
+) -> DltSource:
+    """A dlt source with one resource per table. Feeds run one after another, in the order of `feeds`."""
+    missing = tables.keys() ^ feeds.keys()
+    if missing:
+        raise ValueError(f"tables and feeds differ: {sorted(missing)}")
+
+    @dlt.source(name=config.name, max_table_nesting=0, schema_contract=CONTRACT)
+    def build() -> Iterator[DltResource]:
+        for name, feed in feeds.items():
+            yield _resource(name, tables[name], feed)
+
+    return build()
+
+
+def load_source(config: SourceConfig, as_of: datetime, home: Home) -> LoadReport:
+    """Load everything new of one source into `raw_<name>`; on any fault nothing of it is half-loaded."""
+    _configure_dlt()
+    module = importlib.import_module(f"ingestion.{config.type}")
+    _counter.tables.clear()
+    pipeline: dlt.Pipeline | None = None
+    try:
+        pipeline = _pipeline(config, home)
+        with _Heard(config.name) as heard:
+            source = module.source(config, as_of)
+            with changes.comparing(home.warehouse, pipeline.dataset_name):
+                pipeline.extract(source, loader_file_format="parquet")
+        _write(pipeline)
+        return LoadReport(config.name, _totals(home, pipeline.dataset_name, source), heard.messages)
+    except Exception as exc:
+        if any(isinstance(cause, KeyboardInterrupt) for cause in chain(exc)):
+            raise KeyboardInterrupt from None  # what dlt makes of Ctrl-C is an ordinary exception too
+        if pipeline is not None:
+            pipeline.drop()
+        flipped = next((c for c in chain(exc) if isinstance(c, DataValidationError)), None)
+        if flipped is not None:
+            raise UserError(_declared_anew(config.name, flipped)) from exc
+        raise explain(exc, config.name) from exc
+
+
+def _pipeline(config: SourceConfig, home: Home) -> dlt.Pipeline:
+    """The source's pipeline, pending packages of a crash loaded, state restored from the warehouse."""
+    home.dlt.mkdir(parents=True, exist_ok=True)
+    home.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    pipeline = dlt.pipeline(
+        pipeline_name=f"revops_{config.name}",
+        pipelines_dir=str(home.dlt),
+        destination=dlt.destinations.duckdb(str(home.warehouse)),
+        dataset_name=f"raw_{config.name}",
+    )
+    if pipeline.has_pending_data and Path(home.warehouse).exists():
+        _write(pipeline)
+    pipeline.drop()
+    pipeline.sync_destination()
+    return pipeline
+
+
+def _write(pipeline: dlt.Pipeline) -> None:
+    """What was extracted into the warehouse. Ctrl-C waits for that, but is not forgotten over it."""
+    with signals.intercepted_signals():
+        pipeline.normalize()
+        pipeline.load()
+        signals.raise_if_signalled()
+
+
+def _resource(name: str, spec: TableSpec, feed: Feed) -> DltResource:
+    kinds = {**spec.columns, "_extra": "json", "_row_hash": "text", "_loaded_at": "timestamp"}
+    columns: dict[str, Any] = {column: _hints(kind) for column, kind in kinds.items()}
+    for key in spec.primary_key:
+        columns[key]["nullable"] = False
+    if spec.newest_by:
+        columns[spec.newest_by]["dedup_sort"] = "desc"
+
+    def rows() -> Iterator[Any]:
+        state = dlt.current.resource_state()
+        if not changes.exists(name):
+            yield _finished(to_arrow(name, spec.columns, []), spec)
+        yield from _changed(name, spec, feed(state))
+
+    return dlt.resource(
+        rows,
+        name=name,
+        write_disposition="merge",
+        primary_key=list(spec.primary_key),
+        columns=columns,
+        schema_contract=CONTRACT,
+    )()
+
+
+def _hints(kind: str) -> dict[str, Any]:
+    """A column as dlt would read it from our Arrow tables; any other wording counts as a changed type."""
+    size = {"precision": 38, "scale": 9} if kind == "decimal" else {}
+    return {"data_type": kind, "nullable": True, **size}
+
+
+def _changed(name: str, spec: TableSpec, batches: Batches) -> Iterator[pa.Table]:
+    """Typed, hashed batches without what the warehouse holds already."""
+    count = _counter.table(name)
+    announced: set[str] = set()
+    seen: list[pa.Table] = []
+    for batch in batches:
+        typed = to_arrow(name, spec.columns, batch, spec.ignored, announced)
+        count.extracted += typed.num_rows
+        if spec.complete:
+            seen.append(typed.select(list(spec.primary_key)))
+        yield from _pass_on(name, spec, typed)
+    if spec.complete:
+        yield from _pass_on(name, spec, deleted(name, spec, seen))
+
+
+def _pass_on(name: str, spec: TableSpec, typed: pa.Table) -> Iterator[pa.Table]:
+    if typed.num_rows == 0:
+        return
+    changed = changes.drop_unchanged(name, spec.primary_key, changes.with_hash(typed))
+    if changed.num_rows:
+        _counter.table(name).loaded += changed.num_rows
+        yield _finished(changed, spec)
+
+
+def _finished(changed: pa.Table, spec: TableSpec) -> pa.Table:
+    """Hashed rows with the time of this load, keys declared as never NULL."""
+    if "_row_hash" not in changed.column_names:
+        changed = changes.with_hash(changed)
+    now = pa.array([datetime.now(UTC)] * changed.num_rows, TYPES["timestamp"])
+    changed = changed.append_column("_loaded_at", now)
+    fields = [f.with_nullable(f.name not in spec.primary_key) for f in changed.schema]
+    return changed.cast(pa.schema(fields))
+
+
+def deleted(name: str, spec: TableSpec, seen: list[pa.Table]) -> pa.Table:
+    """Rows of a complete table that its source no longer has, marked deleted."""
+    schema = pa.schema([(key, TYPES[spec.columns[key]]) for key in spec.primary_key])
+    keys = pa.concat_tables([schema.empty_table(), *seen])
+    columns = [*spec.columns, "_extra"]
+    lost, live = changes.gone(name, spec.primary_key, columns, keys)
+    typed = pa.schema([(c, TYPES[spec.columns.get(c, "json")]) for c in columns])
+    if lost is None or lost.num_rows == 0:
+        return typed.empty_table()
+    shrunk = lost.num_rows > SHRINK_FREE_ROWS and lost.num_rows > SHRINK_LIMIT * live
+    if shrunk and os.environ.get("REVOPS_ALLOW_SHRINK") != "1":
+        raise UserError(
+            f"table {name!r}: the source lists {lost.num_rows} of {live} rows no longer, which looks like "
+            "a truncated answer. Nothing was loaded; if they are really gone, run with REVOPS_ALLOW_SHRINK=1"
+        )
+    return changes.marked_deleted(lost).cast(typed)
+
+
+def _declared_anew(source: str, flipped: DataValidationError) -> str:
+    return (
+        f"source {source!r}, table {flipped.table_name!r}, column {flipped.column_name!r}: "
+        "its declared type differs from the one in the warehouse. "
+        f"Drop the table raw_{source}.{flipped.table_name} to load it anew, or declare the column as it was"
+    )
+
+
+def _totals(home: Home, dataset: str, source: DltSource) -> dict[str, TableReport]:
+    report = {name: _counter.table(name) for name in source.resources}
+    with duckdb.connect(str(home.warehouse)) as connection:
+        for name, table in report.items():
+            query = f'select count(*) from "{dataset}"."{name}"'  # noqa: S608
+            count = connection.execute(query).fetchone()
+            table.total = count[0] if count else 0
+    return report
+
+
+def _configure_dlt() -> None:
+    """No telemetry; feeds in order; a load id on Arrow rows too."""
+    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+    os.environ["RUNTIME__LOG_LEVEL"] = "ERROR"  # dlt warns of every json column that arrives as Arrow text
+    dlt.config["extract.next_item_mode"] = "fifo"
+    dlt.config["normalize.parquet_normalizer.add_dlt_load_id"] = True

@@ -1,0 +1,224 @@
+"""The HTTP manners every vendor source shares: one REST client, one retry policy, one translation of faults.
+
+In: a source's configuration. Out: dlt's `RESTClient`, hardened in three ways: every answer is checked for
+its status and parsed once, a page without the list it should hold is a fault (never an empty page), and
+retries are bounded and honour `Retry-After`. Secrets are looked up when called, by dlt's providers, and
+never shown.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlparse
+
+import dlt
+from dlt.sources.helpers.requests import Client as RetryClient
+from dlt.sources.helpers.rest_client import RESTClient
+from dlt.sources.helpers.rest_client.paginators import BasePaginator
+from requests import HTTPError, Response
+from requests.auth import AuthBase
+from requests.exceptions import ChunkedEncodingError, ConnectionError, JSONDecodeError, Timeout
+
+from settings.config import SourceConfig
+from settings.errors import UserError
+
+#: The well-known keys of the sandbox; used only towards a loopback address and when no secret is given.
+SANDBOX_KEYS = {
+    "hubspot": "sandbox-hubspot-key",
+    "mailshake": "sandbox-mailshake-key",
+    "stripe": "sandbox-stripe-key",
+}
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MAX_ATTEMPTS = 5
+TIMEOUT = (5, 60)
+
+
+class BadAnswerError(Exception):
+    """An answer with a good status whose body cannot be used."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+        self.problem = problem
+
+
+class VendorClient(RESTClient):
+    """dlt's REST client with the checks above; `get_json`/`post_json` are for answers without pages."""
+
+    def _create_request(self, *args: Any, **kwargs: Any) -> Any:
+        request = super()._create_request(*args, **kwargs)
+        request.hooks = {"response": [_check]}
+        return request
+
+    def extract_response(self, response: Response, data_selector: Any) -> list[Any]:
+        """The page's records; a page that lacks the selected key is refused."""
+        body = response.json()
+        key = str(data_selector).split(".")[0]
+        if key != "$" and (not isinstance(body, dict) or key not in body):
+            raise BadAnswerError(_path(response.url), f"the answer has no {key!r}")
+        return super().extract_response(response, data_selector)
+
+    def get_json(self, path: str, params: dict[str, Any] | None = None) -> Any:
+        """One GET, its parsed body; a key it lacks is a fault of the answer."""
+        return _answer(self.get(path, params=params))
+
+    def post_json(self, path: str, json: dict[str, Any]) -> Any:
+        """One POST of a JSON body, the parsed answer."""
+        return _answer(self.post(path, json=json))
+
+
+class _Answer(dict[str, Any]):
+    """A JSON object of a vendor; a key it should have and has not is a fault of the answer."""
+
+    def __init__(self, body: dict[str, Any], path: str) -> None:
+        super().__init__(body)
+        self._path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise BadAnswerError(self._path, f"the answer has no {key!r}")
+
+
+def client(
+    config: SourceConfig,
+    default_base_url: str,
+    auth: AuthBase | None = None,
+    paginator: BasePaginator | None = None,
+    headers: dict[str, str] | None = None,
+) -> VendorClient:
+    """A client for `config.base_url`, or for the vendor's public address."""
+    retrying = RetryClient(
+        request_timeout=TIMEOUT,
+        raise_for_status=False,
+        request_max_attempts=MAX_ATTEMPTS,
+        request_backoff_factor=0.25,
+        request_max_retry_delay=60,
+    )
+    return VendorClient(
+        base_url=config.base_url or default_base_url,
+        headers=headers,
+        auth=auth,
+        paginator=paginator,
+        session=retrying.session,
+    )
+
+
+def secret(config: SourceConfig, field: str = "api_key") -> str:
+    """The source's secret, from the environment or `.dlt/secrets.toml`; the sandbox has a public one."""
+    key = f"sources.{config.name}.{field}"
+    value: str | None = dlt.secrets.get(key)
+    if value:
+        return str(value)
+    if is_loopback(config.base_url) and config.type in SANDBOX_KEYS:
+        return SANDBOX_KEYS[config.type]
+    raise UserError(
+        f"source {config.name!r} has no secret. Set the environment variable "
+        f"{secret_name(config.name, field)}, or {field} under [sources.{config.name}] in .dlt/secrets.toml"
+    )
+
+
+def secret_name(source: str, field: str = "api_key") -> str:
+    """The environment variable that holds a source's secret."""
+    return f"SOURCES__{source.upper()}__{field.upper()}"
+
+
+def is_loopback(base_url: str | None) -> bool:
+    """Whether an address is on this machine."""
+    return base_url is not None and urlparse(base_url).hostname in LOOPBACK
+
+
+def explain(exc: BaseException, source: str) -> UserError:
+    """One clear message for whatever went wrong while talking to a vendor: source, path, cause and fix."""
+    for cause in chain(exc):
+        if isinstance(cause, UserError):
+            return UserError(placed(str(cause), source))
+        if isinstance(cause, HTTPError) and cause.response is not None:
+            return UserError(_explain_status(cause.response, source))
+        if isinstance(cause, BadAnswerError):
+            return UserError(
+                f"source {source!r}: the answer at {cause.path} cannot be used: {cause.problem}. "
+                "Nothing was loaded; run again, and if it stays, check base_url or ask the vendor"
+            )
+        if isinstance(cause, (ConnectionError, ChunkedEncodingError, Timeout)):
+            url = getattr(getattr(cause, "request", None), "url", None) or ""
+            parts = urlparse(url)
+            problem = "did not answer in time" if isinstance(cause, Timeout) else "cannot be reached"
+            return UserError(
+                f"source {source!r}: {parts.scheme}://{parts.netloc} {problem} ({parts.path}). "
+                f"Check base_url under [sources.{source}], the network, and that the server is up"
+            )
+    last = exc
+    while last.__cause__ is not None:
+        last = last.__cause__
+    first_line = (str(last).splitlines() or [""])[0]
+    return UserError(
+        f"source {source!r}: the load failed, nothing was loaded: {type(last).__name__}: {first_line}"
+    )
+
+
+def placed(message: str, source: str) -> str:
+    """A message about a table, with the source it is a table of."""
+    return f"source {source!r}, {message}" if message.startswith("table ") else message
+
+
+def chain(exc: BaseException) -> Iterator[BaseException]:
+    """An exception and what caused it, outermost first."""
+    seen: set[int] = set()
+    current: BaseException | None = exc
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _check(response: Response, *_: Any, **__: Any) -> None:
+    """Refuse a bad status; parse the body once, for paginator and reader alike."""
+    if response.status_code >= 400:
+        raise HTTPError(f"HTTP {response.status_code} at {_path(response.url)}", response=response)
+    if not response.content:
+        return
+    try:
+        body = response.json()
+    except (JSONDecodeError, ValueError) as exc:
+        raise BadAnswerError(_path(response.url), "it is not valid JSON") from exc
+    response.json = lambda **_kwargs: body  # type: ignore[method-assign]
+
+
+def _answer(response: Response) -> Any:
+    body = response.json()
+    return _Answer(body, _path(response.url)) if isinstance(body, dict) else body
+
+
+def _explain_status(response: Response, source: str) -> str:
+    status, where = response.status_code, f"source {source!r}: {_path(response.url)}"
+    if status == 401:
+        return (
+            f"{where} refused the credentials (HTTP 401). Check the key in {secret_name(source)} "
+            f"(or .dlt/secrets.toml under [sources.{source}])"
+        )
+    if status == 403:
+        return (
+            f"{where} denied access (HTTP 403). Give the key in {secret_name(source)} the scope to read this"
+        )
+    if status == 404:
+        return f"{where} does not exist (HTTP 404). Check base_url under [sources.{source}]"
+    if status == 429:
+        return (
+            f"{where} still limits the rate after {MAX_ATTEMPTS} attempts (HTTP 429). "
+            "Run again later, or stop other programs that use the same key"
+        )
+    if status >= 500:
+        return (
+            f"{where} failed on the server's side {MAX_ATTEMPTS} times (HTTP {status}). "
+            "Nothing is wrong here; run again later"
+        )
+    return f"{where} refused the request (HTTP {status}). This is a fault of the connector: report it"
+
+
+def _path(url: str | None) -> str:
+    return urlparse(url or "").path
+
+
+os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")

@@ -1,0 +1,335 @@
+"""HubSpot CRM: owners, pipelines, companies, contacts, deals with history, engagements, associations.
+
+In: a private app's token. Out: raw tables in HubSpot's own property names. A first load lists everything;
+later loads search by the modified date, minus the lag window. What that date does not show is swept: archived
+records (newer than the last one seen) and associations of all deals and contacts. Left out on purpose:
+associations of an engagement that are added after it was last modified, and records HubSpot restores from its
+recycle bin.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from dlt.extract import DltSource
+from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
+from dlt.sources.helpers.rest_client.paginators import BasePaginator, JSONResponseCursorPaginator
+from requests import Request, Response
+
+from ingestion import changes
+from ingestion.core import Batches, Feed, State, make_source
+from ingestion.http import VendorClient, client, explain, secret
+from ingestion.hubspot_tables import (
+    ACTIVITIES,
+    CURSORS,
+    HISTORY_PROPERTIES,
+    LINKS,
+    OBJECT_FIELDS,
+    OBJECTS,
+    OWNER_FIELDS,
+    STAGE_FIELDS,
+    TABLES,
+)
+from settings.config import SourceConfig
+
+__all__ = ["TABLES", "check", "source"]
+
+BASE_URL = "https://api.hubapi.com"
+LIST_PAGE = 100
+HISTORY_PAGE = 50
+SEARCH_PAGE = 200
+LINKS_PAGE = 1000
+#: HubSpot allows five searches a second for a whole account.
+SEARCH_PAUSE = 0.2
+
+LINKED_TO = ("companies", "contacts", "deals")
+
+Row = dict[str, Any]
+
+
+def source(config: SourceConfig, as_of: datetime) -> DltSource:
+    """Every raw table of a HubSpot account. `as_of` is not used: HubSpot shows the present only."""
+    del as_of
+    return make_source(config, TABLES, _Account(_client(config), config.lag_minutes).feeds())
+
+
+def check(config: SourceConfig) -> None:
+    """One cheap call that needs the token."""
+    try:
+        _client(config).get_json("/crm/v3/owners", {"limit": 1})
+    except Exception as exc:
+        raise explain(exc, config.name) from exc
+
+
+def _client(config: SourceConfig) -> VendorClient:
+    return client(config, BASE_URL, BearerTokenAuth(secret(config)))
+
+
+class _Account:
+    """The feeds of one load, in the order they run; ids and history met on the way serve the later ones."""
+
+    def __init__(self, api: VendorClient, lag_minutes: int) -> None:
+        self.api = api
+        self.lag_minutes = lag_minutes
+        self.history: list[list[Row]] = []
+        self.met: dict[str, set[str]] = {"contacts": set(), "deals": set()}
+        self.last_search = 0.0
+
+    def feeds(self) -> dict[str, Feed]:
+        """A feed per table of `TABLES`."""
+        feeds: dict[str, Feed] = {"owners": self.owners, "stages": self.stages}
+        for kind in ("companies", "contacts", "deals"):
+            feeds[kind] = lambda state, kind=kind: self.objects(kind, state)  # type: ignore[misc]
+        feeds["deal_history"] = lambda _state: self.history
+        feeds["activities"] = self.activities
+        for table in LINKS:
+            feeds[table] = lambda _state, table=table: self.links(table)  # type: ignore[misc]
+        return feeds
+
+    def owners(self, _state: State) -> Batches:
+        """All owners; the deactivated ones are listed as archived."""
+        for archived in ("false", "true"):
+            for page in self._list("/crm/v3/owners", {"limit": LIST_PAGE, "archived": archived}):
+                yield [_owner(owner) for owner in page]
+
+    def stages(self, _state: State) -> Batches:
+        """All stages of all deal pipelines."""
+        for pipeline in self.api.get_json("/crm/v3/pipelines/deals")["results"]:
+            yield [_stage(pipeline, stage) for stage in pipeline["stages"]]
+
+    def objects(self, kind: str, state: State) -> Batches:
+        """Companies, contacts or deals: all on a first load, changed ones later, archived ones always."""
+        for page in self._pages(kind, state, list(OBJECTS[kind])):
+            self.met.get(kind, set()).update(r["id"] for r in page if not r.get("archived"))
+            if kind == "deals":
+                self.history.append([entry for deal in page for entry in _history(deal)])
+            yield [_row(record) for record in page]
+
+    def activities(self, state: State) -> Batches:
+        """Engagements of every kind in one table, with the ids of what they belong to."""
+        for kind in ACTIVITIES:
+            own = state.setdefault(kind, {})
+            for page in self._pages(kind, own, list(OBJECTS["activities"])):
+                if page and not any("associations" in record for record in page):
+                    self._attach_links(kind, page)
+                yield [_activity(kind, record) for record in page]
+
+    def links(self, table: str) -> Batches:
+        """All associations from deals or contacts, whether the records changed or not."""
+        here, there = LINKS[table]
+        known = changes.known_keys(here, "id", "not is_deleted")
+        for ids in _parts(sorted(known | self.met[here]), LINKS_PAGE):
+            yield [
+                {
+                    f"{_singular(here)}_id": key,
+                    f"{_singular(there)}_id": str(found["toObjectId"]),
+                    "association_types": found["associationTypes"],
+                    "is_deleted": False,
+                }
+                for key, found in self._links(here, there, ids)
+            ]
+
+    def _pages(self, kind: str, state: State, properties: list[str]) -> Iterator[list[Row]]:
+        """Pages of new or changed records, then of newly archived ones."""
+        since = changes.cursor_start(state, self.lag_minutes)
+        if since is None:
+            newest = self._newest(kind)
+            yield from self._listed(kind, properties, archived=False)
+            changes.advance_cursor(state, [newest])
+        else:
+            yield from self._changed(kind, properties, since, state)
+        binned = changes.cursor_start(state, self.lag_minutes, "archived")
+        for page in self._listed(kind, properties, archived=True):
+            fresh = [r for r in page if binned is None or datetime.fromisoformat(r["archivedAt"]) >= binned]
+            changes.advance_cursor(state, [r["archivedAt"] for r in fresh], "archived")
+            yield fresh
+
+    def _listed(self, kind: str, properties: list[str], archived: bool) -> Iterator[list[Row]]:
+        params: dict[str, Any] = {"limit": LIST_PAGE, "properties": ",".join(properties)}
+        params["archived"] = str(archived).lower()
+        if kind == "deals":
+            params |= {"limit": HISTORY_PAGE, "propertiesWithHistory": ",".join(HISTORY_PROPERTIES)}
+        if kind in ACTIVITIES:
+            params["associations"] = ",".join(LINKED_TO)
+        yield from self._list(f"/crm/v3/objects/{kind}", params)
+
+    def _list(self, path: str, params: dict[str, Any]) -> Iterator[list[Row]]:
+        paginator = JSONResponseCursorPaginator(cursor_path="paging.next.after", cursor_param="after")
+        yield from self.api.paginate(path, params=params, paginator=paginator, data_selector="results")
+
+    def _changed(
+        self, kind: str, properties: list[str], since: datetime, state: State
+    ) -> Iterator[list[Row]]:
+        """Live records modified since, by id: no offset, so no ceiling and nothing skipped while it moves."""
+        modified = CURSORS.get(kind, "hs_lastmodifieddate")
+        floor = {"propertyName": modified, "operator": "GTE", "value": str(int(since.timestamp() * 1000))}
+        body = {
+            "filterGroups": [{"filters": [floor]}],
+            "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+            "properties": properties,
+            "limit": SEARCH_PAGE,
+        }
+        self._pause()
+        newest: list[str] = []
+        for place, page in enumerate(
+            self.api.paginate(
+                f"/crm/v3/objects/{kind}/search",
+                method="POST",
+                json=body,
+                paginator=_ById(),
+                data_selector="results",
+            )
+        ):
+            if place == 0:
+                more = page.response.json()["total"] > len(page)
+                dates = [record["properties"][modified] for record in page]
+                newest = [d for d in ([self._newest(kind)] if more else dates) if d]
+            yield self._with_history(page, properties) if kind == "deals" else list(page)
+            if page.paginator.has_next_page:
+                self._pause()
+        changes.advance_cursor(state, newest)
+
+    def _newest(self, kind: str) -> str | None:
+        """The latest modified date of a type: where the next load reads on, whatever changes meanwhile."""
+        modified = CURSORS.get(kind, "hs_lastmodifieddate")
+        body = {
+            "sorts": [{"propertyName": modified, "direction": "DESCENDING"}],
+            "properties": [modified],
+            "limit": 1,
+        }
+        self._pause()
+        found = self.api.post_json(f"/crm/v3/objects/{kind}/search", body)["results"]
+        return found[0]["properties"][modified] if found else None
+
+    def _with_history(self, page: list[Row], properties: list[str]) -> list[Row]:
+        """The deals of a search page read again with their history, which search does not give."""
+        records: list[Row] = []
+        for part in _parts(page, HISTORY_PAGE):
+            body = {
+                "inputs": [{"id": record["id"]} for record in part],
+                "properties": properties,
+                "propertiesWithHistory": list(HISTORY_PROPERTIES),
+            }
+            records += self.api.post_json("/crm/v3/objects/deals/batch/read", body)["results"]
+        return records
+
+    def _attach_links(self, kind: str, page: list[Row]) -> None:
+        """Put the associations of engagements where a list shows them."""
+        by_id: dict[str, Row] = {record["id"]: record for record in page}
+        for there in LINKED_TO:
+            for key, found in self._links(kind, there, by_id):
+                shown = by_id[key].setdefault("associations", {}).setdefault(there, {"results": []})
+                shown["results"].append({"id": str(found["toObjectId"])})
+
+    def _links(self, here: str, there: str, ids: Iterable[str]) -> Iterator[tuple[str, Row]]:
+        path = f"/crm/v4/associations/{here}/{there}/batch/read"
+        for result in self.api.post_json(path, {"inputs": [{"id": key} for key in ids]})["results"]:
+            for found in result["to"]:
+                yield str(result["from"]["id"]), found
+
+    def _pause(self) -> None:
+        time.sleep(max(0.0, self.last_search + SEARCH_PAUSE - time.monotonic()))
+        self.last_search = time.monotonic()
+
+
+class _ById(BasePaginator):
+    """Search on from the last id of the page before."""
+
+    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
+        """There is another page if this search found more than it shows."""
+        self.last = data[-1]["id"] if data else None
+        self._has_next_page = bool(data) and response.json()["total"] > len(data or [])
+
+    def update_request(self, request: Request) -> None:
+        """Ask for greater ids only; `total` then counts what is left."""
+        body: Row = dict(request.json or {})
+        filters = body["filterGroups"][0]["filters"]
+        kept = [f for f in filters if f["propertyName"] != "hs_object_id"]
+        above = {"propertyName": "hs_object_id", "operator": "GT", "value": self.last}
+        request.json = {**body, "filterGroups": [{"filters": [*kept, above]}]}
+
+
+def _undocumented(record: Row, known: set[str]) -> Row:
+    """Fields that HubSpot adds one day; they stay visible."""
+    return {name: value for name, value in record.items() if name not in known}
+
+
+def _row(record: Row) -> Row:
+    """An object, its properties as columns."""
+    return {
+        **_undocumented(record, OBJECT_FIELDS),
+        **record["properties"],
+        "id": record["id"],
+        "created_at": record["createdAt"],
+        "updated_at": record["updatedAt"],
+        "archived_at": record.get("archivedAt"),
+        "is_deleted": record.get("archived", False),
+    }
+
+
+def _activity(kind: str, record: Row) -> Row:
+    linked = record.get("associations") or {}
+    ids = {
+        f"{_singular(there)}_ids": sorted({found["id"] for found in linked.get(there, {}).get("results", [])})
+        for there in LINKED_TO
+    }
+    return {**_row(record), **ids, "activity_type": _singular(kind)}
+
+
+def _history(deal: Row) -> Iterator[Row]:
+    """Values a deal had, newest first; of several set in one millisecond only the last was ever visible."""
+    for name, entries in (deal.get("propertiesWithHistory") or {}).items():
+        shown: set[str] = set()
+        for entry in entries:
+            if entry["timestamp"] not in shown:
+                shown.add(entry["timestamp"])
+                yield {
+                    "deal_id": deal["id"],
+                    "property": name,
+                    "changed_at": entry["timestamp"],
+                    "value": entry["value"],
+                    "source_type": entry.get("sourceType"),
+                }
+
+
+def _owner(owner: Row) -> Row:
+    return {
+        **_undocumented(owner, OWNER_FIELDS),
+        "id": owner["id"],
+        "email": owner.get("email"),
+        "first_name": owner.get("firstName"),
+        "last_name": owner.get("lastName"),
+        "teams": owner.get("teams") or [],
+        "is_archived": owner.get("archived", False),
+        "created_at": owner.get("createdAt"),
+        "updated_at": owner.get("updatedAt"),
+        "is_deleted": False,
+    }
+
+
+def _stage(pipeline: Row, stage: Row) -> Row:
+    metadata = stage.get("metadata") or {}
+    return {
+        **_undocumented(stage, STAGE_FIELDS),
+        "pipeline_id": pipeline["id"],
+        "pipeline_label": pipeline.get("label"),
+        "stage_id": stage["id"],
+        "label": stage.get("label"),
+        "display_order": stage.get("displayOrder"),
+        "is_closed": metadata.get("isClosed"),
+        "probability": metadata.get("probability"),
+        "is_deleted": stage.get("archived", False),
+    }
+
+
+def _parts(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    whole = list(items)
+    for start in range(0, len(whole), size):
+        yield whole[start : start + size]
+
+
+def _singular(kind: str) -> str:
+    return "company" if kind == "companies" else kind[:-1]

@@ -1,0 +1,165 @@
+"""Mailshake as a source: campaigns, their recipients, what was sent and what came of it, leads, the team.
+
+In: Mailshake's API 2017-04-01. Out: the raw tables of `mailshake_rows`. It has no date filters, but lists the
+newest first: later loads read each list until it is older than the cursor minus the lag window. Campaigns
+and team are few and listed fully, so archived and deleted ones show. An old recipient that was edited or
+removed shows in no list of changes, so all of them are listed again every `SWEEP_DAYS`.
+Left out on purpose: texts of messages; the unsubscribe list, which the API only takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+from dlt.extract import DltSource
+from dlt.sources.helpers.rest_client.auth import HttpBasicAuth
+from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
+
+from ingestion import changes, core, mailshake_rows
+from ingestion.arrow import TYPES
+from ingestion.core import Batches, Feed, State, make_source
+from ingestion.http import BadAnswerError, VendorClient, client, explain, secret
+from ingestion.mailshake_rows import TABLES, Json
+from settings.config import SourceConfig
+
+BASE_URL = "https://api.mailshake.com"
+VERSION = "2017-04-01"
+PAGE = 100
+#: Rows that are turned into one Arrow table.
+BATCH = 20_000
+SWEEP_DAYS = 90
+
+
+def source(config: SourceConfig, as_of: datetime) -> DltSource:
+    """The dlt source; the key is looked up here."""
+    load = _Load(_client(config), as_of, config.lag_minutes)
+    feeds: dict[str, Feed] = {
+        "team": load.team,
+        "campaigns": load.campaigns,
+        "recipients": load.recipients,
+        "sent": partial(load.events, "activity/sent"),
+        "opens": partial(load.events, "activity/opens"),
+        "clicks": partial(load.events, "activity/clicks"),
+        "replies": partial(load.events, "activity/replies"),
+        "leads": load.leads,
+    }
+    return make_source(config, TABLES, feeds)
+
+
+def check(config: SourceConfig) -> None:
+    """One cheap call; `UserError` if Mailshake cannot be reached or refuses the key."""
+    try:
+        _client(config).get_json(f"{VERSION}/me")
+    except Exception as exc:
+        raise explain(exc, config.name) from exc
+
+
+def _client(config: SourceConfig) -> VendorClient:
+    return client(
+        config,
+        BASE_URL,
+        auth=HttpBasicAuth(secret(config), ""),
+        paginator=JSONResponseCursorPaginator(cursor_path="nextToken", cursor_param="nextToken"),
+    )
+
+
+class _Load:
+    """One load of one Mailshake team. `campaigns` runs before `recipients`, which are listed by campaign."""
+
+    def __init__(self, api: VendorClient, as_of: datetime, lag_minutes: int) -> None:
+        self.api = api
+        self.as_of = as_of
+        self.lag_minutes = lag_minutes
+        self.campaign_ids: list[str] = []
+
+    def team(self, state: State) -> Batches:
+        """The team's users."""
+        yield [mailshake_rows.member(body) for body in self._list("team/list-members")]
+
+    def campaigns(self, state: State) -> Batches:
+        """All campaigns."""
+        rows = [mailshake_rows.campaign(body) for body in self._list("campaigns/list")]
+        self.campaign_ids = [str(row["id"]) for row in rows]
+        yield rows
+
+    def recipients(self, state: State) -> Batches:
+        """Recipients added since the last load; all of them now and then, or when a campaign is new here."""
+        known = changes.known_keys("recipients", "campaign_id")
+        swept = state.get("swept")
+        due = swept is None or self.as_of - datetime.fromisoformat(swept) >= timedelta(days=SWEEP_DAYS)
+        since = changes.cursor_start(state, self.lag_minutes)
+        if due:
+            state["swept"] = self.as_of.isoformat()
+        ids: list[str] = []
+
+        def rows() -> Iterator[Json]:
+            for campaign_id in self.campaign_ids:
+                start = None if due or campaign_id not in known else since
+                for body in self._newest("recipients/list", "created", start, campaignID=campaign_id):
+                    ids.append(str(body["id"]))
+                    yield mailshake_rows.recipient(body, campaign_id)
+
+        yield from self._batches(rows(), state, "created")
+        if due:
+            seen = pa.table({"id": pa.array(ids, TYPES["text"])})
+            yield core.deleted("recipients", TABLES["recipients"], [seen])
+
+    def events(self, path: str, state: State) -> Batches:
+        """Activity since the last load."""
+        since = changes.cursor_start(state, self.lag_minutes)
+        rows = (mailshake_rows.event(body) for body in self._newest(path, "actionDate", since))
+        yield from self._batches(rows, state, "action_date")
+
+    def leads(self, state: State) -> Batches:
+        """Leads created, and leads whose status changed, since the last load."""
+        since = changes.cursor_start(state, self.lag_minutes)
+        if since is None:
+            found = list(self._list("leads/list"))
+        else:
+            found = list(self._newest("activity/created-leads", "created", since))
+            seen = {body["id"] for body in found}
+            changed = self._newest("activity/lead-status-changes", "lastStatusChangeDate", since)
+            found += [body for body in changed if body["id"] not in seen]
+        rows = [mailshake_rows.lead(body) for body in found]
+        moments = ("created", "last_status_change_date")
+        yield rows
+        changes.advance_cursor(state, (row.get(name) for row in rows for name in moments))
+
+    def _list(self, path: str, **params: Any) -> Iterator[Json]:
+        for page in self.api.paginate(
+            f"{VERSION}/{path}", params={"perPage": PAGE, **params}, data_selector="results"
+        ):
+            yield from page
+
+    def _newest(self, path: str, field: str, since: datetime | None, **params: Any) -> Iterator[Json]:
+        """What is not older than `since`, of a list that has the newest first."""
+        for body in self._list(path, **params):
+            if since is not None:
+                if body.get(field) is None and field == "lastStatusChangeDate":
+                    continue  # a lead nobody has touched
+                if _moment(path, field, body.get(field)) < since:
+                    return
+            yield body
+
+    def _batches(self, rows: Iterator[Json], state: State, field: str) -> Batches:
+        """Large batches of rows; the cursor follows `field`."""
+        batch: list[Json] = []
+        for row in rows:
+            batch.append(row)
+            if len(batch) == BATCH:
+                yield batch
+                changes.advance_cursor(state, (row[field] for row in batch))
+                batch = []
+        yield batch
+        changes.advance_cursor(state, (row.get(field) for row in batch))
+
+
+def _moment(path: str, field: str, value: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise BadAnswerError(f"/{VERSION}/{path}", f"{field} is not a time") from None

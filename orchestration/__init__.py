@@ -1,0 +1,1 @@
+"""Dagster definitions, publishing and the `revops` command. No SQL models, no parsing."""

@@ -1,0 +1,250 @@
+"""The `revops` command. Exit codes: 0 done, 1 failed, 2 a gate held publication back."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import traceback
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from settings.errors import UserError
+from settings.paths import Home
+
+app = typer.Typer(
+    help="CRM, e-mail and billing silos unified into one revenue funnel and ten KPIs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+sandbox_app = typer.Typer(help="The fictional company that speaks the vendors' APIs.", no_args_is_help=True)
+app.add_typer(sandbox_app, name="sandbox")
+
+#: The exit code that typer makes of Ctrl-C.
+INTERRUPTED = 130
+
+
+class Format(StrEnum):
+    """How results are written."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+class ReportFormat(StrEnum):
+    """How reports that are no single table are written."""
+
+    table = "table"
+    json = "json"
+
+
+class Period(StrEnum):
+    """Lengths of time."""
+
+    month = "month"
+    quarter = "quarter"
+    year = "year"
+    all = "all"
+
+
+class Severity(StrEnum):
+    """How bad a gap is."""
+
+    critical = "critical"
+    high = "high"
+    medium = "medium"
+
+
+class HeldError(Exception):
+    """A gate held publication back; everything has been said already."""
+
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="revops.toml to use; default: REVOPS_CONFIG, else the one here."),
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to write the result.")]
+ReportOption = Annotated[ReportFormat, typer.Option("--format", help="How to write the result.")]
+
+
+@app.command()
+def run(config: ConfigOption = None, format: ReportOption = ReportFormat.table) -> None:
+    """Run the whole pipeline once: load, build, check, publish."""
+    from rich.console import Console
+
+    from orchestration import pipeline_screen, reading
+    from orchestration.environment import load_environment
+
+    environment = load_environment(config)
+    report = pipeline_screen.run_watched(environment, Console(file=sys.stderr))
+    if format is ReportFormat.table:
+        pipeline_screen.show(environment, report, Console())
+    else:
+        typer.echo(reading.as_json(pipeline_screen.summary(environment, report)))
+    for warning in report.warnings:
+        typer.echo(f"revops: warning: {warning}", err=True)
+    if report.status == "failed":
+        raise UserError("\n".join(report.errors))
+    if report.status == "held":
+        raise HeldError
+
+
+@app.command()
+def kpis(
+    period: Annotated[Period | None, typer.Option(help="Only periods of this length.")] = None,
+    kpi: Annotated[str | None, typer.Option(help="Only this KPI.")] = None,
+    by: Annotated[str, typer.Option(help="Segment: team, owner, region, product ...")] = "all",
+    config: ConfigOption = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Show the published KPIs."""
+    from orchestration import reading, screens
+    from orchestration.environment import load_environment
+
+    environment = load_environment(config)
+    rows = reading.kpi_values(environment.home, kpi, period and period.value, by)
+    if format is Format.table:
+        _console().print(screens.kpis(rows, environment.config.company.name))
+    else:
+        _write(rows, format)
+
+
+@app.command()
+def gaps(
+    owner: Annotated[str | None, typer.Option(help="Only gaps this team must fix.")] = None,
+    severity: Annotated[Severity | None, typer.Option(help="Only gaps this bad.")] = None,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Also gaps that are gone.")] = False,
+    config: ConfigOption = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Show what the silos disagree on, who must fix it, and what it is worth."""
+    from orchestration import reading, screens
+    from orchestration.environment import load_environment
+
+    rows = reading.gaps(load_environment(config).home, owner, severity and severity.value, resolved)
+    if format is Format.table:
+        _console().print(screens.gaps(rows))
+    else:
+        _write(rows, format)
+
+
+@app.command()
+def sources(config: ConfigOption = None, format: ReportOption = ReportFormat.table) -> None:
+    """Show each configured source: reachable, last load, rows, lag, tables nothing reads."""
+    from orchestration import reading, screens
+    from orchestration.environment import load_environment
+    from orchestration.sources import describe
+
+    rows = describe(load_environment(config))
+    if format is ReportFormat.table:
+        _console().print(screens.sources(rows))
+    else:
+        typer.echo(reading.as_json(rows))
+    if any(row["reachable"] != "yes" for row in rows):
+        raise UserError(
+            "\n".join(f"{row['source']}: {row['reachable']}" for row in rows if row["reachable"] != "yes")
+        )
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web page.")] = 3000,
+    config: ConfigOption = None,
+) -> None:
+    """Open Dagster's UI on 127.0.0.1, with its daily schedule running."""
+    from orchestration.environment import load_environment
+    from orchestration.ui import serve
+
+    serve(load_environment(config), port)
+
+
+@sandbox_app.command("serve")
+def sandbox_serve(config: ConfigOption = None) -> None:
+    """Serve the fictional company's three APIs until interrupted."""
+    from sandbox.server import serve
+    from sandbox.state import prepare
+
+    home, asked = _sandbox(config)
+    prepare(home.sandbox, asked.seed, asked.months, asked.size)
+    typer.echo(f"The sandbox company answers at http://127.0.0.1:{asked.port} (Ctrl-C stops it)", err=True)
+    serve(home.sandbox, "127.0.0.1", asked.port)
+
+
+@sandbox_app.command("advance")
+def sandbox_advance(
+    days: Annotated[int, typer.Option(min=1, help="How far.")] = 30, config: ConfigOption = None
+) -> None:
+    """Let time pass in the fictional company."""
+    from sandbox.state import advance, prepare
+
+    home, asked = _sandbox(config)
+    prepare(home.sandbox, asked.seed, asked.months, asked.size)
+    typer.echo(f"The sandbox company's clock is at {advance(home.sandbox, days).now:%Y-%m-%d %H:%M} UTC")
+
+
+@sandbox_app.command("reset")
+def sandbox_reset(config: ConfigOption = None) -> None:
+    """Set the fictional company back to its beginning."""
+    from sandbox.state import reset
+
+    home, asked = _sandbox(config)
+    state = reset(home.sandbox, asked.seed, asked.months, asked.size)
+    typer.echo(f"The sandbox company's clock is at {state.now:%Y-%m-%d %H:%M} UTC")
+
+
+def _sandbox(config: Path | None) -> tuple[Home, Any]:
+    from orchestration.environment import load_environment
+
+    environment = load_environment(config)
+    if environment.config.sandbox is None:
+        raise UserError(
+            f"{environment.config.path} has no sandbox. Add the table [sandbox], or name another file"
+        )
+    return environment.home, environment.config.sandbox
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    console = Console()
+    # Piped into a file or a pager there is no width to fit into.
+    return console if console.is_terminal else Console(width=200)
+
+
+def _write(rows: list[dict[str, Any]], format: Format) -> None:
+    from orchestration import reading, screens
+
+    typer.echo(reading.as_json(rows) if format is Format.json else screens.as_csv(rows).rstrip("\n"))
+
+
+def main() -> NoReturn:
+    """Entry point: every way a command can end, as an exit code and at most one message."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to stop is as good as Ctrl-C
+    try:
+        app()
+        sys.exit(0)
+    except SystemExit as done:
+        if done.code == INTERRUPTED:
+            _fail("interrupted; what was published is as it was, and the next run goes on from here")
+        # A wrong option is the command line's fault; 2 is kept for the gates.
+        sys.exit(1 if done.code == 2 else done.code)
+    except HeldError:
+        sys.exit(2)
+    except UserError as exc:
+        _fail(str(exc))
+    except Exception as exc:
+        log = Home.from_environment().root / "error.log"
+        with contextlib.suppress(OSError):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text(traceback.format_exc(), encoding="utf-8")
+        _fail(f"a fault of the program: {type(exc).__name__}: {exc}. Report it with {log}")
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"revops: {message}", err=True)
+    sys.exit(1)

@@ -1,0 +1,75 @@
+"""dbt's manifest: what Dagster's graph is made of.
+
+It depends on which sources are configured, so it is built before a run or the UI starts (`build_manifest`),
+and only read when Dagster loads the code. Nothing here imports Dagster.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from orchestration.dbt_variables import variables
+from orchestration.environment import Environment
+from settings.errors import UserError
+from settings.paths import DBT_PROJECT, Home
+
+
+def manifest_file(home: Home) -> Path:
+    """Where the manifest of the present configuration lies."""
+    return home.dbt / "graph" / "manifest.json"
+
+
+def build_manifest(environment: Environment) -> None:
+    """Make the manifest what the dbt project and revops.toml say; costs nothing if it is so already."""
+    fingerprint = _fingerprint(environment)
+    manifest = manifest_file(environment.home)
+    stamp = manifest.with_name("fingerprint")
+    if manifest.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == fingerprint:
+        return
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    stamp.unlink(missing_ok=True)
+    given = json.dumps(variables(environment, None))
+    command = [
+        *(sys.executable, "-c", "from dbt.cli.main import cli; cli()"),
+        "--no-use-colors",
+        "parse",
+        "--no-partial-parse",
+        "--vars",
+        given,
+        "--target-path",
+        str(manifest.parent),
+    ]
+    done = subprocess.run(command, cwd=DBT_PROJECT, env=dbt_environment(), capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"the dbt project cannot be read:\n{done.stdout.strip() or done.stderr.strip()}")
+    stamp.write_text(fingerprint, encoding="utf-8")
+
+
+def _fingerprint(environment: Environment) -> str:
+    digest = hashlib.sha256(json.dumps(variables(environment, None), sort_keys=True).encode())
+    digest.update(version("dbt-core").encode())
+    for path in sorted(DBT_PROJECT.rglob("*")):
+        if path.suffix in (".sql", ".yml"):
+            digest.update(str(path.relative_to(DBT_PROJECT)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def read_manifest(home: Home) -> dict[str, Any]:
+    """The manifest that Dagster's graph is made of. Raises `UserError` if none was built."""
+    path = manifest_file(home)
+    if not path.exists():
+        raise UserError(f"{path} does not exist. Start with `revops run` or `revops ui`, which build it")
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return manifest
+
+
+def dbt_environment() -> dict[str, str]:
+    """This process's environment, and where the project is."""
+    return {**os.environ, "DBT_PROFILES_DIR": str(DBT_PROJECT), "DBT_PROJECT_DIR": str(DBT_PROJECT)}

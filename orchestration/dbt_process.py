@@ -1,0 +1,93 @@
+"""The dbt process of a run: started with the run, so that it is ready when the sources are loaded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from orchestration.dbt_manifest import dbt_environment
+from orchestration.dbt_variables import variables
+from orchestration.environment import Environment
+from orchestration.steps import WRITER, instant_of_run
+from settings.paths import DBT_PROJECT
+
+DBT = "dbt"
+
+
+class DbtProcess:
+    """dbt, waiting for commands."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        """Start it with the models' variables; it imports and parses while others work."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "orchestration.dbt_worker", json.dumps(given)],
+            cwd=DBT_PROJECT,
+            env=dbt_environment() | {"PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.succeeded = False
+        self.errors: list[str] = []
+
+    def run(self, arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Run one command; yields dbt's events.
+
+        How it ended is in `succeeded`, what it complained of in `errors`.
+        """
+        self.succeeded, self.errors = False, []
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps(list(arguments)) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended, and has said why
+        for line in self._process.stdout:
+            event = _parsed(line)
+            if event is None:
+                self.errors.append(line.strip())
+            elif "succeeded" in event:
+                self.succeeded = event["succeeded"]
+                return
+            else:
+                print(event["info"]["msg"], flush=True)
+                if event["info"]["level"] == "error":
+                    self.errors.append(event["info"]["msg"])
+                yield event
+
+    def end(self) -> None:
+        """Let it go, whatever it is doing: it must not write once the run is over."""
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and ("info" in event or "succeeded" in event) else None
+
+
+def dbt_process(environment: Environment) -> dg.ResourceDefinition:
+    """One `DbtProcess` a run, which ends with it. Only who may write the warehouse starts one."""
+
+    @dg.resource(description="dbt, parsed and waiting.", required_resource_keys={WRITER})
+    def start(context: dg.InitResourceContext) -> Iterator[DbtProcess]:
+        process = DbtProcess(variables(environment, instant_of_run(context, environment)))
+        try:
+            yield process
+        finally:
+            process.end()
+
+    return start

@@ -1,0 +1,75 @@
+"""What a run needs around it: the configuration, the state folder, and the settings of the tools underneath.
+
+Everything the tools read from the environment is set here and nowhere else; their telemetry is off.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from settings.config import Config, config_path, load_config
+from settings.errors import UserError
+from settings.paths import PROJECT, Home
+
+QUIET = {
+    "DAGSTER_TELEMETRY_DISABLED": "yes",
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    "DO_NOT_TRACK": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+}
+
+#: A run writes a new copy of the marts beside the old ones; less space than this and it does not begin.
+MIN_FREE_BYTES = 200 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One configuration on one state folder."""
+
+    config: Config
+    home: Home
+
+
+def load_environment(config: Path | None = None) -> Environment:
+    """Read the configuration and make it the one of this process and its children.
+
+    Raises `UserError` if revops.toml cannot be used.
+    """
+    home = Home.from_environment()
+    loaded = load_config(config_path(config))
+    os.environ.update(
+        QUIET,
+        REVOPS_CONFIG=str(loaded.path),
+        REVOPS_HOME=str(home.root),
+        REVOPS_WAREHOUSE=str(home.warehouse),
+        DAGSTER_HOME=str(home.dagster),
+        DBT_TARGET_PATH=str(home.dbt),
+        DBT_LOG_PATH=str(home.dbt),
+    )
+    return Environment(loaded, home)
+
+
+def prepare_folders(home: Home) -> None:
+    """Make the state folder ready to be written to. Raises `UserError` if it cannot be, or is full."""
+    try:
+        for folder in (home.root, home.dagster, home.dbt, home.marts):
+            folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(PROJECT / "dagster.yaml", home.dagster / "dagster.yaml")
+        free = shutil.disk_usage(home.root).free
+    except OSError as exc:
+        raise UserError(
+            f"{exc.filename or home.root} cannot be written: {exc.strerror}. "
+            "Free the path, or name another folder with REVOPS_HOME"
+        ) from None
+    needed = MIN_FREE_BYTES
+    if home.warehouse.exists():
+        needed += home.warehouse.stat().st_size
+    if free < needed:
+        raise UserError(
+            f"{home.root} has {free // 2**20} MB left and a run needs {needed // 2**20} MB. Nothing was "
+            "changed; free space, or name a folder on another disk with REVOPS_HOME"
+        )

@@ -1,0 +1,73 @@
+"""Each configured source as assets: the system it reads, and its raw tables."""
+
+import importlib
+from collections.abc import Iterator
+
+import dagster as dg
+
+from ingestion.core import TableSpec, load_source
+from orchestration.environment import Environment
+from orchestration.keys import api_key, raw_key
+from orchestration.steps import POOL, WRITER, instant_of
+from settings.config import SourceConfig
+from settings.vendors import FILES
+
+#: What a load noticed and did not stop at, as metadata of the system it read.
+WARNINGS = "warnings"
+
+
+def raw_tables(source: SourceConfig) -> dict[str, TableSpec]:
+    """Every table that a source loads."""
+    module = importlib.import_module(f"ingestion.{source.type}")
+    return module.tables(source) if source.type == FILES else module.TABLES
+
+
+def build_assets(environment: Environment) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """For each source its system and its tables."""
+    found: list[dg.AssetsDefinition | dg.AssetSpec] = []
+    for source in environment.config.sources.values():
+        found += [_system(source), _tables(environment, source)]
+    return found
+
+
+def _system(source: SourceConfig) -> dg.AssetSpec:
+    place = source.base_url or (str(source.mapping) if source.mapping else "the vendor's public address")
+    return dg.AssetSpec(
+        api_key(source.name),
+        description=f"{source.type} at {place}: a system outside, which the pipeline only reads.",
+        group_name="systems",
+        kinds={source.type},
+        metadata={"silo": source.silo},
+    )
+
+
+def _tables(environment: Environment, source: SourceConfig) -> dg.AssetsDefinition:
+    specs = [
+        dg.AssetSpec(
+            raw_key(source.name, name),
+            deps=[api_key(source.name)],
+            description=spec.description,
+            group_name=f"raw_{source.name}",
+            kinds={"dlt", "duckdb"},
+        )
+        for name, spec in raw_tables(source).items()
+    ]
+
+    @dg.multi_asset(
+        name=f"load_{source.name}", specs=specs, required_resource_keys={WRITER}, pool=POOL, can_subset=False
+    )
+    def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+        report = load_source(source, instant_of(context, environment), environment.home)
+        if report.warnings:
+            context.log_event(dg.AssetObservation(api_key(source.name), metadata={WARNINGS: report.warnings}))
+        for name, table in report.tables.items():
+            yield dg.MaterializeResult(
+                asset_key=raw_key(source.name, name),
+                metadata={
+                    "rows read": table.extracted,
+                    "rows loaded": table.loaded,
+                    "dagster/row_count": table.total,
+                },
+            )
+
+    return load

@@ -1,0 +1,62 @@
+"""`revops run` on the screen: progress while it runs, then what it did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from orchestration import reading, screens
+from orchestration.environment import Environment
+from orchestration.run import RunReport, run
+
+
+def run_watched(environment: Environment, console: Console) -> RunReport:
+    """Run the pipeline with a progress bar a step."""
+    with screens.progress(console) as tell:
+        return run(environment, tell)
+
+
+def show(environment: Environment, report: RunReport, console: Console) -> None:
+    """Rows per source, gaps by severity, the headline KPIs, where the marts are."""
+    if not console.is_terminal:
+        console = Console(width=200)
+    if report.sources:
+        console.print(screens.loaded(report.sources))
+    if report.status == "failed":
+        return
+    console.print(screens.gaps_by_severity(report.gates))
+    current = environment.home.marts / "current.duckdb"
+    if report.status == "held":
+        console.print("[bold red]Publication is held back:")
+        for message in report.holding:
+            console.print(f"  {message}", markup=False)
+        still = f"{current} still shows the run before." if current.exists() else "Nothing is published yet."
+        console.print(still, soft_wrap=True)
+        return
+    title = f"{environment.config.company.name}, as of {report.as_of}"
+    console.print(screens.kpis(_headline_rows(environment), title))
+    console.print(f"Marts: {current}", soft_wrap=True)
+    console.print(f"       {environment.home.marts / 'parquet'}", soft_wrap=True)
+    console.print(f"Done in {report.seconds:.0f} s. Open gaps: revops gaps. All KPIs: revops kpis.")
+
+
+def summary(environment: Environment, report: RunReport) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "status": report.status,
+        "as_of": report.as_of,
+        "seconds": round(report.seconds, 1),
+        "sources": report.sources,
+        "gates": report.gates,
+        "warnings": report.warnings,
+        "errors": report.errors,
+        "kpis": _headline_rows(environment) if report.status == "done" else [],
+        "marts": str(environment.home.marts / "current.duckdb"),
+        "parquet": str(environment.home.marts / "parquet"),
+    }
+
+
+def _headline_rows(environment: Environment) -> list[reading.Row]:
+    shown = set(reading.headlines(environment.home))
+    return [row for row in reading.kpi_values(environment.home, None, None, "all") if row["kpi"] in shown]

@@ -1,0 +1,133 @@
+"""Publishes the marts: a database and Parquet files that BI reads while the pipeline writes elsewhere.
+
+In: schema `marts` of the warehouse. Out: `marts/current.duckdb` and `marts/parquet`, two links that are
+swapped to a finished new version in one step each; readers of the old version keep it. Who reads several
+Parquet files as one state resolves the link first. A publication that fails leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from settings.errors import UserError
+from settings.paths import Home
+
+KEPT_VERSIONS = 3
+#: The oldest DuckDB that shall read what is published.
+STORAGE_VERSION = "v1.4.0"
+SCHEMA = "marts"
+#: Not `marts.duckdb`: readers name a database after its file, and `marts.x` would then be ambiguous.
+DATABASE = "revops.duckdb"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What was published where: rows by table."""
+
+    database: Path
+    parquet: Path
+    rows: dict[str, int]
+
+
+def publish(home: Home, as_of: datetime) -> Publication:
+    """Copy the marts into a new version and make it the current one.
+
+    Raises `UserError` if the disk is full or the folder cannot be written.
+    """
+    number = max((_number(path) for path in _versions(home)), default=0) + 1
+    version = home.marts / "versions" / f"{number:06d}-{as_of:%Y%m%dT%H%M%SZ}"
+    part = version.with_name(f".{version.name}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        (part / "parquet").mkdir(parents=True)
+        rows = _copy(home.warehouse, part)
+        part.rename(version)
+        database, parquet = home.marts / "current.duckdb", home.marts / "parquet"
+        _point(database, version / DATABASE)
+        _point(parquet, version / "parquet")
+    except (OSError, duckdb.Error) as exc:
+        shutil.rmtree(part, ignore_errors=True)
+        raise UserError(
+            f"the marts could not be published to {home.marts}: {_reason(exc)}. What was published before is "
+            "as it was; free space or mend the folder's rights, and run again"
+        ) from exc
+    for old in sorted(_versions(home), key=_number)[:-KEPT_VERSIONS]:
+        shutil.rmtree(old, ignore_errors=True)
+    return Publication(database, parquet, rows)
+
+
+def _versions(home: Home) -> list[Path]:
+    folder = home.marts / "versions"
+    return [path for path in folder.iterdir() if path.name[0] != "."] if folder.is_dir() else []
+
+
+def _number(version: Path) -> int:
+    return int(version.name.split("-")[0])
+
+
+def _copy(warehouse: Path, folder: Path) -> dict[str, int]:
+    """Every mart, with the comments that say what it holds, as a database and as Parquet."""
+    rows: dict[str, int] = {}
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute(f"attach {_text(warehouse)} as warehouse (read_only)")
+        connection.execute(
+            f"attach {_text(folder / DATABASE)} as published (storage_version '{STORAGE_VERSION}')"
+        )
+        connection.execute(f"create schema published.{SCHEMA}")
+        for table, comment in _tables(connection):
+            target = f"published.{SCHEMA}.{_name(table)}"
+            connection.execute(
+                f"create table {target} as from warehouse.{SCHEMA}.{_name(table)} order by all"
+            )
+            if comment:
+                connection.execute(f"comment on table {target} is {_text(comment)}")
+            for column, said in _columns(connection, table):
+                connection.execute(f"comment on column {target}.{_name(column)} is {_text(said)}")
+            file = folder / "parquet" / f"{table}.parquet"
+            connection.execute(f"copy {target} to {_text(file)} (format parquet, compression zstd)")
+            counted = connection.execute(f"select count(*) from {target}").fetchone()  # noqa: S608
+            rows[table] = counted[0] if counted else 0
+    return rows
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None]]:
+    return connection.execute(
+        "select table_name, comment from duckdb_tables()"
+        " where database_name = 'warehouse' and schema_name = $schema order by table_name",
+        {"schema": SCHEMA},
+    ).fetchall()
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
+    return connection.execute(
+        "select column_name, comment from duckdb_columns() where database_name = 'warehouse'"
+        " and schema_name = $schema and table_name = $table and comment is not null order by column_index",
+        {"schema": SCHEMA, "table": table},
+    ).fetchall()
+
+
+def _point(link: Path, target: Path) -> None:
+    """Make a link lead elsewhere, with no instant at which it leads nowhere."""
+    fresh = link.with_name(f".{link.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(os.path.relpath(target, link.parent))
+    os.replace(fresh, link)  # noqa: PTH105
+
+
+def _reason(exc: Exception) -> str:
+    return (exc.strerror if isinstance(exc, OSError) else None) or (str(exc).splitlines() or [""])[0]
+
+
+def _name(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _text(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"

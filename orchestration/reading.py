@@ -1,0 +1,146 @@
+"""What the commands read: the published marts, the gap register, the raw tables' load times."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from settings.errors import UserError
+from settings.paths import Home
+
+Row = dict[str, Any]
+PERIODS = ("month", "quarter", "year", "all")
+
+
+def kpi_values(home: Home, kpi: str | None, period: str | None, by: str) -> list[Row]:
+    """Rows of the published `kpi_values` of one segment, in the order of the definitions and of time.
+
+    Raises `UserError` for a KPI, period or segment that is not there, and where nothing is published yet.
+    """
+    with _marts(home) as marts:
+        _must_be_one_of(marts, "--kpi", kpi, "select kpi from marts.kpi_values")
+        _must_be_one_of(marts, "--by", by, "select segment from marts.kpi_values")
+        return _rows(
+            marts,
+            """
+            select vals.*
+            from marts.kpi_values as vals
+            inner join marts.kpi_definitions as definitions using (kpi)
+            where
+                vals.segment = $segment
+                and ($kpi is null or vals.kpi = $kpi)
+                and ($period is null or vals.period = $period)
+            order by definitions.position, vals.period, vals.period_start, vals.segment_value
+            """,
+            {"segment": by, "kpi": kpi, "period": period},
+        )
+
+
+def headlines(home: Home) -> list[str]:
+    """The ten KPIs, as far as the configured silos give them."""
+    with _marts(home) as marts:
+        found = _rows(marts, "select kpi from marts.kpi_definitions where is_headline")
+    return [row["kpi"] for row in found]
+
+
+def gaps(home: Home, owner: str | None, severity: str | None, resolved: bool) -> list[Row]:
+    """The register as of the last run, worst first; open gaps, or with `resolved` all that ever were."""
+    if not home.register.exists():
+        raise UserError(f"no gaps are known in {home.root} yet. Run `revops run` first")
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        register = f"read_parquet('{_quoted(home.register)}')"
+        _must_be_one_of(connection, "--owner", owner, f"select owner_team from {register}")  # noqa: S608
+        return _rows(
+            connection,
+            f"""
+            select * exclude (gap_key)
+            from {register}
+            where
+                ($owner is null or owner_team = $owner)
+                and ($severity is null or severity = $severity)
+                and ($resolved or resolved_at is null)
+            order by
+                case severity when 'critical' then 1 when 'high' then 2 else 3 end,
+                money_at_risk desc nulls last, gap_type, key_left, key_right
+            """,  # noqa: S608
+            {"owner": owner, "severity": severity, "resolved": resolved},
+        )
+
+
+def loads(home: Home, source: str) -> dict[str, Any] | None:
+    """When a source was last loaded and its rows by table; None if never. Raises `UserError` during a run."""
+    if not home.warehouse.exists():
+        return None
+    try:
+        warehouse = duckdb.connect(str(home.warehouse), read_only=True)
+    except duckdb.IOException as exc:
+        raise UserError(f"{home.warehouse} is being written to. Ask again when the run is done") from exc
+    with warehouse:
+        schema = f"raw_{source}"
+        tables = [
+            row["table_name"]
+            for row in _rows(
+                warehouse,
+                "select table_name from duckdb_tables() where schema_name = $schema order by table_name",
+                {"schema": schema},
+            )
+        ]
+        if "_dlt_loads" not in tables:
+            return None
+        last = _rows(warehouse, f'select max(inserted_at) as at from "{schema}"._dlt_loads where status = 0')  # noqa: S608
+        own = [table for table in tables if not table.startswith("_")]
+        rows = {
+            table: _rows(warehouse, f'select count(*) as n from "{schema}"."{table}"')[0]["n"]  # noqa: S608
+            for table in own
+        }
+    return {"last_load": last[0]["at"], "rows": rows}
+
+
+def as_json(rows: Any) -> str:
+    """Rows as JSON; decimals as numbers, times as ISO 8601."""
+    return json.dumps(rows, indent=2, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return str(value)
+
+
+def _marts(home: Home) -> duckdb.DuckDBPyConnection:
+    current = home.marts / "current.duckdb"
+    if not current.exists():
+        raise UserError(f"no marts are published in {home.marts} yet. Run `revops run` first")
+    return duckdb.connect(str(current), read_only=True)
+
+
+def _must_be_one_of(
+    connection: duckdb.DuckDBPyConnection, option: str, given: str | None, query: str
+) -> None:
+    if given is None:
+        return
+    known = sorted({row[0] for row in connection.execute(query).fetchall() if row[0]})
+    if given not in known:
+        raise UserError(f"{option} {given}: there is no such value; there is {', '.join(known) or 'none'}")
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any] | None = None
+) -> list[Row]:
+    result = connection.execute(query, values or {})
+    names = [column[0] for column in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

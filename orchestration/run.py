@@ -1,0 +1,185 @@
+"""`revops run`: Dagster's own job, executed in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestration.dbt_manifest import build_manifest
+from orchestration.environment import Environment, prepare_folders
+from settings.errors import UserError
+from settings.lock import run_lock
+
+#: Dagster captures what steps print with processes of its own, which Ctrl-C would reach and make noise.
+NO_CAPTURE = {
+    "module": "dagster._core.storage.noop_compute_log_manager",
+    "class": "NoOpComputeLogManager",
+}
+
+#: Told of each step (its name, what it does, how many tables it will write) as it "starts", "writes" a table,
+#: "ends" or "fails".
+Watcher = Callable[[str, str, int], None]
+
+
+@dataclass
+class RunReport:
+    """How a run went: `status` is done, held or failed."""
+
+    status: str
+    as_of: str | None = None
+    seconds: float = 0.0
+    #: source -> table -> rows read, loaded, in all
+    sources: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    gates: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def holding(self) -> list[str]:
+        """What the gates that hold publication back say."""
+        return [gate["message"] for gate in self.gates if gate["holds"]]
+
+
+@contextlib.contextmanager
+def sandbox_running(environment: Environment) -> Iterator[None]:
+    """The fictional company answers while in the block, if revops.toml asks for it."""
+    asked = environment.config.sandbox
+    if asked is None:
+        yield
+        return
+    from sandbox.client import running
+    from sandbox.state import prepare
+
+    prepare(environment.home.sandbox, asked.seed, asked.months, asked.size)
+    with running(environment.home.sandbox, asked.port):
+        yield
+
+
+def run(environment: Environment, watch: Watcher) -> RunReport:
+    """The whole pipeline once.
+
+    Raises `UserError` for what stops it before it begins; what goes wrong in a step is in the report.
+    """
+    started = time.monotonic()
+    prepare_folders(environment.home)
+    with run_lock(environment.home, "revops run"):
+        watch("prepare", "starts", 1)
+        imports = _import_aside("dagster_dbt")
+        with sandbox_running(environment):
+            build_manifest(environment)
+            imports.join()
+            watch("prepare", "ends", 1)
+            report = _execute(environment, watch)
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _import_aside(module: str) -> threading.Thread:
+    """Import in a thread what takes seconds and is needed soon, while other processes are waited for.
+
+    Only packages that this process is not using meanwhile: two threads inside one package can trip over its
+    circular imports.
+    """
+    thread = threading.Thread(target=importlib.import_module, args=(module,), daemon=True)
+    thread.start()
+    return thread
+
+
+def _execute(environment: Environment, watch: Watcher) -> RunReport:
+    import dagster as dg
+    from dagster._core.instance.ref import InstanceRef
+
+    from orchestration.definitions import JOB, build
+    from orchestration.gates import read_verdict
+    from orchestration.ingest import WARNINGS
+
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    run_id = str(uuid.uuid4())
+    # What dbt says line by line is for whoever looks for a fault.
+    log = environment.home.root / "run.log"
+    with (
+        log.open("w", encoding="utf-8") as file,
+        contextlib.redirect_stdout(file),
+        contextlib.redirect_stderr(file),
+        dg.DagsterInstance.from_ref(
+            InstanceRef.from_dir(str(environment.home.dagster), overrides={"compute_logs": NO_CAPTURE})
+        ) as instance,
+    ):
+        job = build(environment).resolve_job_def(JOB)
+        tables = {node.name: len(node.definition.output_defs) for node in job.nodes}
+        instance.add_event_listener(run_id, lambda entry: _tell(entry.dagster_event, tables, watch))
+        result = job.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    report = RunReport("done" if result.success else "failed")
+    for event in result.all_events:
+        if event.is_step_failure:
+            report.errors.append(_reason(event.step_failure_data.error))
+        elif event.is_failure and not report.errors:
+            report.errors.append(_reason(getattr(event.event_specific_data, "error", None)))
+        elif event.is_step_materialization:
+            _count(report, event.step_materialization_data.materialization)
+        elif event.is_asset_observation:
+            observed = event.asset_observation_data.asset_observation
+            if WARNINGS in observed.metadata:  # dbt's steps observe things too
+                report.warnings += map(str, observed.metadata[WARNINGS].value)  # type: ignore[arg-type]
+    if result.success:
+        verdict = read_verdict(environment.home)
+        report.as_of = verdict["as_of"]
+        report.gates = verdict["gates"]
+        report.status = "held" if report.holding else "done"
+    return report
+
+
+def _count(report: RunReport, materialization: Any) -> None:
+    schema, table = materialization.asset_key.path
+    if not schema.startswith("raw_"):
+        return
+    metadata = {name: value.value for name, value in materialization.metadata.items()}
+    report.sources.setdefault(schema.removeprefix("raw_"), {})[table] = {
+        "read": metadata["rows read"],
+        "loaded": metadata["rows loaded"],
+        "total": metadata["dagster/row_count"],
+    }
+
+
+def _tell(event: Any, tables: dict[str, int], watch: Watcher) -> None:
+    if event is None or event.step_key is None:
+        return
+    kinds = {
+        "STEP_START": "starts",
+        "ASSET_MATERIALIZATION": "writes",
+        "STEP_SUCCESS": "ends",
+        "STEP_FAILURE": "fails",
+    }
+    if event.event_type_value == "STEP_START" and event.step_key == "models":
+        _import_aside("expectations.duckdb_engine")  # Great Expectations; dbt is at work in its own process
+    if event.event_type_value in kinds:
+        watch(event.step_key, kinds[event.event_type_value], tables[event.step_key])
+
+
+def _reason(error: Any) -> str:
+    """The message meant for the user, if the failure has one; else what failed, in one line.
+
+    Raises KeyboardInterrupt if that is what ended the step.
+    """
+    last = error
+    while error is not None:
+        if error.cls_name in ("DagsterExecutionInterruptedError", KeyboardInterrupt.__name__):
+            raise KeyboardInterrupt
+        if error.cls_name == UserError.__name__:
+            return str(error.message).split(": ", 1)[1].strip()
+        last, error = error, error.cause
+    if last is None:
+        return "the run failed, and Dagster does not say why; look at it with `revops ui`"
+    return f"{last.message.strip()} (a fault of the pipeline; `revops ui` shows where)"

@@ -1,0 +1,1 @@
+"""A fictional B2B SaaS company that speaks its vendors' HTTP APIs on loopback."""

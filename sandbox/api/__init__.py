@@ -1,0 +1,1 @@
+"""The vendors' HTTP APIs, rendered from the sandbox's world: one module per vendor."""

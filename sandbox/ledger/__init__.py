@@ -1,0 +1,64 @@
+"""The truth about a world, in plain Python: nothing here is shared with the pipeline that is tested by it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from sandbox.ledger.arithmetic import Exchange
+from sandbox.ledger.funnel import Journey, funnel_steps
+from sandbox.ledger.gaps import Gap, find_gaps
+from sandbox.ledger.identity import Identities
+from sandbox.ledger.kpis import KpiRow, Kpis
+from sandbox.ledger.mrr import Movement, Revenue
+from sandbox.ledger.renewals import Renewal, renewals
+from sandbox.ledger.sales import Opportunity, opportunities
+from sandbox.world import World
+
+__all__ = ["Gap", "Journey", "KpiRow", "Ledger", "Movement", "Opportunity", "Renewal"]
+
+
+class Ledger:
+    """Everything the marts must agree with, for one world at its clock. Each answer is computed once."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.exchange = Exchange(world.finance.fx_rates, world.currency)
+
+    @cached_property
+    def identities(self) -> Identities:
+        """Silo ids -> true account; `.rows()` lists them."""
+        return Identities(self.world.truth)
+
+    @cached_property
+    def revenue(self) -> Revenue:
+        """MRR of any subscription or account at any instant."""
+        return Revenue(self.world, self.identities, self.exchange)
+
+    @cached_property
+    def mrr_movements(self) -> list[Movement]:
+        """One row per account and month with MRR at its beginning or end."""
+        return self.revenue.movements()
+
+    @cached_property
+    def opportunities(self) -> list[Opportunity]:
+        """Deals that were not deleted, closed amounts in reporting currency."""
+        return opportunities(self.world, self.identities.companies, self.exchange)
+
+    @cached_property
+    def renewals(self) -> list[Renewal]:
+        """Contracts that fell due."""
+        return renewals(self.revenue)
+
+    @cached_property
+    def funnel_steps(self) -> dict[str, Journey]:
+        """Account -> first time at each step."""
+        return funnel_steps(self.world, self.identities)
+
+    @cached_property
+    def gaps(self) -> list[Gap]:
+        """Open seam gaps at the clock, found by rule over the truth: the planted ones that are due."""
+        return find_gaps(self.revenue, self.mrr_movements)
+
+    def kpis(self) -> list[KpiRow]:
+        """Rows by KPI, period and segment."""
+        return Kpis(self.world, self.exchange, self.mrr_movements, self.opportunities, self.renewals).rows()

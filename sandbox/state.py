@@ -1,0 +1,129 @@
+"""The sandbox company's clock: which company it is, and how far its time has gone on.
+
+A small file holds what `simulate` needs; the world itself is never stored. So a server that is stopped and
+started again shows the same world, and only edits made through the vendors' APIs are forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sandbox.files import write_finance
+from sandbox.simulation import START, simulate
+from sandbox.simulation.timeline import add_months
+from sandbox.world import World
+from settings.errors import UserError
+
+#: Beyond it the simulation's dates end.
+MOST_DAYS = 36_500
+
+
+@dataclass(frozen=True)
+class State:
+    """What the world is simulated from; `days` is how far its clock was advanced."""
+
+    seed: int = 7
+    months: int = 24
+    size: int = 300
+    start: datetime = START
+    days: int = 0
+
+    @property
+    def now(self) -> datetime:
+        """The company's present."""
+        return add_months(self.start, self.months) + timedelta(days=self.days)
+
+    def simulate(self) -> World:
+        """The company at its present."""
+        return simulate(self.seed, self.months, self.size, self.start, self.now)
+
+
+def state_file(folder: Path) -> Path:
+    """Where a folder keeps its company's state."""
+    return folder / "state.json"
+
+
+def read_state(folder: Path) -> State:
+    """The folder's company; the default one where there is none yet."""
+    path = state_file(folder)
+    try:
+        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        start = datetime.fromisoformat(raw["start"])
+        return State(**{key: int(raw[key]) for key in ("seed", "months", "size", "days")}, start=start)
+    except FileNotFoundError:
+        return State()
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise UserError(
+            f"{path} does not describe a sandbox company ({type(exc).__name__}: {exc}). "
+            "Delete it, or run `revops sandbox reset`"
+        ) from exc
+
+
+def write_state(folder: Path, state: State) -> State:
+    """Make this the folder's company; a server that runs on the folder follows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = state_file(folder)
+    part = path.with_suffix(".json.part")
+    text = json.dumps(asdict(state) | {"start": state.start.isoformat()}, indent=2)
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(path)
+    return state
+
+
+def prepare(folder: Path, seed: int = 7, months: int = 24, size: int = 300) -> State:
+    """The folder's company as far as it has come; a new one if the folder has none, or another one."""
+    found = read_state(folder)
+    if state_file(folder).exists() and (found.seed, found.months, found.size) == (seed, months, size):
+        return found
+    return reset(folder, seed, months, size)
+
+
+def advance(folder: Path, days: int) -> State:
+    """Let time pass in the folder's company."""
+    state = read_state(folder)
+    if not 1 <= days <= MOST_DAYS - state.days:
+        raise UserError(
+            f"the sandbox's clock can be advanced by 1 to {MOST_DAYS - state.days} days, not {days}"
+        )
+    return write_state(folder, replace(state, days=state.days + days))
+
+
+def reset(folder: Path, seed: int = 7, months: int = 24, size: int = 300) -> State:
+    """Start over: a company at the end of its first `months`."""
+    return write_state(folder, State(seed, months, size))
+
+
+class Company:
+    """The company of a folder, simulated anew whenever its state changes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._stamp: tuple[int, int] | None = None
+        self._world: World | None = None
+
+    def world(self) -> World:
+        """The world at the present of the state file; finance's spreadsheets are written with it."""
+        with self._lock:
+            stamp = self._read_stamp()
+            if self._world is None or stamp != self._stamp:
+                world = read_state(self.folder).simulate()
+                write_finance(world, self.folder / "finance")
+                self._world, self._stamp = world, stamp
+            return self._world
+
+    def advance(self, days: int) -> None:
+        """Let time pass."""
+        advance(self.folder, days)
+
+    def _read_stamp(self) -> tuple[int, int] | None:
+        try:
+            found = state_file(self.folder).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_ino

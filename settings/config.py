@@ -1,0 +1,272 @@
+"""revops.toml, read and checked before anything runs.
+
+Every fault names the file, the place, the key, the value and the fix, all faults at once. Secrets have no
+place here: dlt's providers hold them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlparse
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from settings.errors import UserError
+from settings.vendors import FILES, vendors
+
+SILOS = ("crm", "email", "billing", "finance")
+DEFAULT_FILE = "revops.toml"
+SECRET = re.compile("key|token|secret|password")
+SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Company(_Section):
+    """[company]: whose figures, in which currency, zone and calendar."""
+
+    name: str = Field("My company", min_length=1)
+    currency: str = "USD"
+    timezone: str = "UTC"
+    fiscal_year_start: int = Field(1, ge=1, le=12)
+    as_of: datetime | date | None = None
+
+    @field_validator("currency")
+    @classmethod
+    def _code(cls, value: str) -> str:
+        if not re.fullmatch("[A-Z]{3}", value):
+            raise ValueError('not a currency; write its code of three capital letters, such as "EUR"')
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            close = get_close_matches(value, available_timezones(), n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else "."
+            raise ValueError(f"no time zone of that name{hint} Use an IANA name such as 'Europe/Berlin'")
+        return value
+
+    @field_validator("as_of", mode="before")
+    @classmethod
+    def _moment(cls, value: Any) -> Any:
+        """A day (the whole of it counts) or an instant; TOML may give either as text or as its own type."""
+        moment = value
+        for read in (date.fromisoformat, datetime.fromisoformat):
+            if isinstance(moment, str):
+                with suppress(ValueError):
+                    moment = read(moment)
+        if not isinstance(moment, date) or not 1970 <= moment.year < 2200:
+            raise ValueError('write a day as "2026-10-31" or an instant as "2026-10-31T18:00:00Z"')
+        return moment
+
+    @property
+    def as_of_instant(self) -> datetime | None:
+        """The configured `as_of` as the first instant that no longer counts; None means now."""
+        zone = ZoneInfo(self.timezone)
+        if isinstance(self.as_of, datetime):
+            return self.as_of if self.as_of.tzinfo else self.as_of.replace(tzinfo=zone)
+        if self.as_of is None:
+            return None
+        return datetime.combine(self.as_of + timedelta(days=1), time(), zone)
+
+
+class SourceConfig(_Section):
+    """[sources.<name>]: one system that data comes from. `name` is the table's key."""
+
+    name: str
+    silo: Literal["crm", "email", "billing", "finance"]
+    type: str
+    base_url: str | None = None
+    mapping: Path | None = None
+    lag_minutes: int = Field(10, ge=0)  # how far back a load looks behind its cursor
+    max_age_days: int | None = Field(None, ge=1)  # the source's SLA: older newest records hold publication
+
+    @field_validator("base_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlparse(value)
+            usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ValueError('not an address; write one such as "https://api.example.com"')
+        return value.rstrip("/")
+
+
+class Policies(_Section):
+    """[policies]: the switches of the KPI dictionary, with its defaults."""
+
+    past_due_grace_days: int = Field(30, ge=0)
+    churn_date: Literal["service_end", "cancellation"] = "service_end"
+    discounts: Literal["all", "forever_only", "none"] = "all"
+    gross_margin: Decimal = Field(Decimal("0.8"), gt=0, le=1, strict=False)
+    renewal_grace_days: int = Field(90, ge=0)
+    renewal_min_term_months: int = Field(3, ge=1)
+
+
+class Thresholds(_Section):
+    """[thresholds]: the gates' limits."""
+
+    # Share of the KPI's base that money at risk of a critical gap type may reach before it holds publication.
+    hold_share: Decimal = Field(Decimal("0.01"), ge=0, le=1, strict=False)
+
+
+class Sandbox(_Section):
+    """[sandbox]: the fictional company that `revops run` starts beside the run."""
+
+    port: int = Field(8600, ge=1, le=65535)
+    seed: int = Field(7, ge=0)
+    months: int = Field(24, ge=1, le=120)
+    size: int = Field(300, ge=20, le=100_000)
+
+
+class Config(_Section):
+    """The whole of revops.toml."""
+
+    path: Path
+    company: Annotated[Company, Field(default_factory=Company)]
+    sources: dict[str, SourceConfig]
+    policies: Annotated[Policies, Field(default_factory=Policies)]
+    thresholds: Annotated[Thresholds, Field(default_factory=Thresholds)]
+    sandbox: Sandbox | None = None
+
+    @property
+    def silos(self) -> list[str]:
+        """The silos that have a source, in the contract's order."""
+        return [silo for silo in SILOS if any(source.silo == silo for source in self.sources.values())]
+
+
+def config_path(given: Path | None = None) -> Path:
+    """The file to read: `given`, else REVOPS_CONFIG, else revops.toml where the command runs."""
+    return Path(given or os.environ.get("REVOPS_CONFIG") or DEFAULT_FILE).expanduser().resolve()
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a revops.toml. Raises `UserError` naming every fault."""
+    raw = _toml(path)
+    faults: list[str] = []
+    sources = raw.get("sources")
+    if not isinstance(sources, dict) or not sources:
+        faults.append(
+            '[sources]: no source is configured. Add for example [sources.hubspot] with silo = "crm" and '
+            'type = "hubspot"'
+        )
+        sources = {}
+    for name, entry in sources.items():
+        faults += _source_faults(path, name, entry)
+    given = {**raw, "path": path, "sources": {n: _named(n, e, path) for n, e in sources.items()}}
+    try:
+        if "path" in raw:
+            faults.append("unknown key 'path'. Remove it")
+        config = Config.model_validate(given)
+    except ValidationError as exc:
+        faults += [_fault(error) for error in exc.errors(include_url=False)]
+    if faults:
+        listed = "\n".join(f"  - {fault}" for fault in dict.fromkeys(faults))
+        raise UserError(f"{path} cannot be used:\n{listed}")
+    return config
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{path} does not exist. Run where revops.toml is, or name it with --config or REVOPS_CONFIG"
+        ) from None
+    except OSError as exc:
+        raise UserError(f"{path} cannot be read: {exc.strerror}. Name another with --config") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise UserError(f"{path} is not valid TOML: {exc}. Correct that place") from None
+
+
+def _named(name: str, entry: Any, path: Path) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    mapping = entry.get("mapping")
+    return {**entry, "name": name, "mapping": path.parent / mapping if isinstance(mapping, str) else None}
+
+
+def _source_faults(path: Path, name: str, entry: Any) -> list[str]:
+    """What pydantic cannot know of a source: its type, and what goes with it."""
+    where = f"[sources.{name}]"
+    faults = []
+    if not SOURCE_NAME.fullmatch(name):
+        faults.append(f"{where}: {name!r} is no source name. Use lower-case letters, digits and _")
+    if not isinstance(entry, dict):
+        return faults
+    if "name" in entry:
+        faults.append(f"{where}: unknown key 'name'. The name is the table's key; remove it")
+    kind, silo = entry.get("type"), entry.get("silo")
+    known = [*vendors(), FILES]
+    if isinstance(kind, str) and kind not in known:
+        faults.append(f"{where}: type = {kind!r}: no such type{_hint(kind, known)}")
+    elif isinstance(kind, str) and silo in SILOS and silo != (right := vendors().get(kind, silo)):
+        faults.append(f'{where}: silo = {silo!r}: {kind} is a source of silo {right}. Write silo = "{right}"')
+    mapping = entry.get("mapping")
+    if kind == FILES and mapping is None:
+        faults.append(f'{where}: a source of type "files" needs a mapping. Add mapping = "<file>.toml"')
+    elif kind != FILES and mapping is not None:
+        faults.append(f'{where}: mapping = {mapping!r}: only sources of type "files" have one. Remove it')
+    elif mapping is not None and not isinstance(mapping, str):
+        faults.append(f'{where}: mapping = {mapping!r}: write the path of a file, such as "export.toml"')
+    elif isinstance(mapping, str) and not (path.parent / mapping).is_file():
+        faults.append(
+            f"{where}: mapping = {mapping!r}: {path.parent / mapping} does not exist. Correct the path"
+        )
+    if kind == FILES and "base_url" in entry:
+        faults.append(f"{where}: base_url = {entry['base_url']!r}: files have no address. Remove it")
+    return faults
+
+
+def _fault(error: ErrorDetails) -> str:
+    """One of pydantic's findings in the words of the file."""
+    *tables, key = error["loc"]
+    where = f"[{'.'.join(map(str, tables))}]: " if tables else ""
+    if error["type"] == "extra_forbidden":
+        return f"{where}unknown key {key!r}{_hint(str(key), _keys(tables))}"
+    if error["type"] == "missing":
+        return f"{where}{key!r} is missing. Add it"
+    if error["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{where}{key!r} must be a table; write it as [{'.'.join(map(str, error['loc']))}]"
+    reason = error["msg"].removeprefix("Value error, ")
+    given = error["input"]
+    shown = str(given).lower() if isinstance(given, bool) else repr(given)
+    return f"{where}{key} = {shown}: {reason[0].lower()}{reason[1:]}"
+
+
+def _keys(tables: list[int | str]) -> list[str]:
+    sections: dict[str, type[BaseModel]] = {
+        "company": Company,
+        "sources": SourceConfig,
+        "policies": Policies,
+        "thresholds": Thresholds,
+        "sandbox": Sandbox,
+    }
+    section = sections[str(tables[0])] if tables else Config
+    return [key for key in section.model_fields if key not in ("path", "name") or section is Company]
+
+
+def _hint(given: str, known: list[str]) -> str:
+    close = get_close_matches(given, known, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    if SECRET.search(given.lower()):
+        return ". No secret belongs in this file: set the environment variable SOURCES__<SOURCE>__API_KEY"
+    return f". There is {', '.join(sorted(known))}"

@@ -1,0 +1,7 @@
+"""The one kind of error that is meant for the user."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """What is wrong, where, and how to mend it, in one message that stands alone and holds no secret."""

@@ -1,0 +1,68 @@
+"""Where state lives: everything under one folder, `REVOPS_HOME`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+#: The checkout: the dbt project and the packages lie beside each other in it.
+PROJECT = Path(__file__).parent.parent
+DBT_PROJECT = PROJECT / "dbt_project"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The state folder's layout."""
+
+    root: Path
+
+    @classmethod
+    def from_environment(cls) -> Home:
+        """`REVOPS_HOME`, or `.revops` where the command runs."""
+        return cls(Path(os.environ.get("REVOPS_HOME") or ".revops").expanduser().resolve())
+
+    @property
+    def warehouse(self) -> Path:
+        """The pipeline's database; one writer at a time, never opened by BI."""
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def dlt(self) -> Path:
+        """dlt's working folders."""
+        return self.root / "dlt"
+
+    @property
+    def dbt(self) -> Path:
+        """dbt's target and logs, and the manifest that Dagster's graph is made of."""
+        return self.root / "dbt"
+
+    @property
+    def dagster(self) -> Path:
+        """Dagster's storage (DAGSTER_HOME)."""
+        return self.root / "dagster"
+
+    @property
+    def sandbox(self) -> Path:
+        """The fictional company's clock and files."""
+        return self.root / "sandbox"
+
+    @property
+    def register(self) -> Path:
+        """The gap register as of the last run, published or held."""
+        return self.root / "gaps.parquet"
+
+    @property
+    def verdict(self) -> Path:
+        """What the gates said last: whether they hold publication back, and why."""
+        return self.root / "verdict.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever writes."""
+        return self.root / "run.lock"
+
+    @property
+    def marts(self) -> Path:
+        """Published marts: `current.duckdb`, `parquet` and the versions they point to."""
+        return self.root / "marts"

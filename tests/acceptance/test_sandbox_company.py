@@ -1,0 +1,130 @@
+"""The default company from beginning to end: first run, second run, a month later, in this order."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import kpi_compare
+import ledger_compare
+import pytest
+from revops import Revops, sandbox_company
+
+from sandbox.ledger import Ledger
+from sandbox.state import read_state
+
+TEN = (
+    *("win_rate", "sales_cycle_days", "pipeline_velocity", "cac", "forecast_accuracy"),
+    *("clv", "logo_churn_rate", "renewal_rate", "expansion_rate", "arr"),
+)
+SEAM_GAPS = (
+    *("won_without_billing", "paying_without_crm", "churned_but_customer", "duplicate_accounts"),
+    "reply_without_lead",
+)
+
+#: What a BI tool does all day: open, ask, close. A half-built state would not add up.
+READER = """
+import sys
+import duckdb
+while True:
+    with duckdb.connect(sys.argv[1], read_only=True) as marts:
+        bridge = marts.execute("select sum(closing) from marts.arr_bridge").fetchone()
+        accounts = marts.execute("select sum(closing) from marts.mrr_monthly").fetchone()
+        kpis = marts.execute(
+            "select sum(value) from marts.kpi_values"
+            " where kpi = 'mrr' and period = 'month' and segment = 'all'"
+        ).fetchone()
+    assert bridge == accounts, (bridge, accounts)
+    assert float(kpis[0]) == float(bridge[0]), (kpis, bridge)
+    print(bridge[0], flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def revops(tmp_path_factory: pytest.TempPathFactory) -> Revops:
+    return sandbox_company(tmp_path_factory.mktemp("company"))
+
+
+def ledger(revops: Revops) -> Ledger:
+    return Ledger(read_state(revops.home / "sandbox").simulate())
+
+
+def assert_the_marts_are_the_truth(revops: Revops, truth: Ledger) -> None:
+    """Movements, identities, renewals, funnel steps and KPIs to the cent; planted gaps and no others."""
+    with revops.warehouse() as warehouse:
+        assert ledger_compare.all_differences(warehouse, truth) == []
+    with revops.marts() as marts:
+        assert kpi_compare.differences(marts, truth) == []
+        found = marts.execute(
+            "select gap_type, key_left, key_right, money_at_risk from marts.silo_gaps"
+            " where resolved_at is null"
+        ).fetchall()
+    assert {gap[0] for gap in found} <= set(SEAM_GAPS)
+    planted = {(g.gap_type, g.key_left, g.key_right, g.money_at_risk) for g in truth.gaps}
+    assert set(found) == planted
+    assert {gap.gap_type for gap in truth.gaps} == set(SEAM_GAPS)
+
+
+def test_the_first_run_shows_the_ten_kpis_the_gaps_and_where_the_marts_are(revops: Revops) -> None:
+    shown = revops("run").stdout
+    for kpi in TEN:
+        assert kpi in shown
+    for gap in SEAM_GAPS:
+        assert gap in shown
+    assert str(revops.home / "marts" / "current.duckdb") in shown
+    assert_the_marts_are_the_truth(revops, ledger(revops))
+
+
+def test_a_second_run_loads_nothing_and_changes_no_mart(revops: Revops) -> None:
+    before = revops.published()
+    report = revops.json("run")
+    assert {rows["loaded"] for tables in report["sources"].values() for rows in tables.values()} == {0}
+    assert revops.published() == before
+    assert len(before) >= 14
+
+
+def test_a_month_later_only_what_changed_is_loaded_and_the_marts_are_the_truth_again(revops: Revops) -> None:
+    was = ledger(revops).world.now
+    totals = {k: v["total"] for tables in revops.json("run")["sources"].values() for k, v in tables.items()}
+    revops("sandbox", "advance", "--days", "30")
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, str(revops.home / "marts" / "current.duckdb")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    report = revops.json("run")
+    time.sleep(1)
+    reader.terminate()
+    answers, complaints = reader.communicate()
+    assert complaints == ""
+    assert len(set(answers.split())) == 2  # the marts before and the marts after, nothing between
+
+    truth = ledger(revops)
+    events = [e for e in truth.world.email.events if e.occurred_at >= was]
+    mailed = report["sources"]["mailshake"]
+    loaded = sum(mailed[table]["loaded"] for table in ("sent", "opens", "clicks", "replies"))
+    read = sum(mailed[table]["read"] for table in ("sent", "opens", "clicks", "replies"))
+    assert loaded == len(events)
+    assert loaded <= read <= loaded * 1.1 + 50  # the lag window
+    companies = [c for c in truth.world.crm.companies if c.updated_at >= was or (c.archived_at or was) > was]
+    assert report["sources"]["hubspot"]["companies"]["loaded"] == len(companies)
+    for tables in report["sources"].values():
+        for name, rows in tables.items():
+            assert rows["loaded"] <= rows["read"], name
+            assert rows["total"] >= totals[name], name
+    assert_the_marts_are_the_truth(revops, truth)
+
+
+def test_commands_for_reading(revops: Revops) -> None:
+    rows = revops.json("kpis", "--period", "month", "--by", "team", "--kpi", "win_rate")
+    assert {row["segment"] for row in rows} == {"team"}
+    assert revops("kpis", "--format", "csv").stdout.startswith("kpi,period,period_start,segment")
+    gaps = revops.json("gaps", "--severity", "critical", "--owner", "finance")
+    assert {(gap["severity"], gap["owner_team"]) for gap in gaps} == {("critical", "finance")}
+    assert "there is no such value; there is" in revops("gaps", "--owner", "nobody", exits=1).stderr
+    sources = {row["source"]: row for row in revops.json("sources")}
+    assert {row["reachable"] for row in sources.values()} == {"yes"}
+    assert sources["stripe"]["rows"]["customers"] > 100
+    assert sources["stripe"]["last_load"]

@@ -1,0 +1,322 @@
+"""Every gate turns red when its rule is broken, alone, and green again when it is repaired."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import gates_company as company
+import pytest
+from gates_company import AS_OF, SOURCES, at
+
+from expectations.catalogue import GATES, SQL
+from expectations.engine import GateReport, evaluate
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The company without a gap."""
+    warehouse = tmp_path_factory.mktemp("healthy") / "warehouse.duckdb"
+    company.build(warehouse)
+    company.model(warehouse)
+    return warehouse
+
+
+@pytest.fixture
+def warehouse(healthy: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(healthy, tmp_path / "warehouse.duckdb"))
+
+
+def gates(warehouse: Path, later: timedelta = timedelta(0)) -> GateReport:
+    return evaluate(warehouse, warehouse.with_name("register.parquet"), SOURCES, AS_OF + later, "USD")
+
+
+def broken(report: GateReport) -> set[str]:
+    return {result.gap_type for result in report.results if not result.passed}
+
+
+def result(report: GateReport, gap_type: str):
+    return next(result for result in report.results if result.gap_type == gap_type)
+
+
+def register(warehouse: Path) -> list[dict]:
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("set timezone = 'UTC'")
+        rows = connection.execute("from gaps.register order by gap_type, key_left, first_seen_at")
+        names = [column[0] for column in rows.description]
+        return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+
+
+def execute(warehouse: Path, statement: str) -> None:
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(statement)
+
+
+def add(table: str, **row: object) -> Callable[[Path], None]:
+    def apply(warehouse: Path) -> None:
+        with duckdb.connect(str(warehouse)) as connection:
+            company.insert(connection, table, row)
+
+    return apply
+
+
+def sql(statement: str) -> Callable[[Path], None]:
+    return lambda warehouse: execute(warehouse, statement)
+
+
+def remodelled(corrupt: Callable[[Path], None]) -> Callable[[Path], None]:
+    """For corruptions that change who is who."""
+
+    def apply(warehouse: Path) -> None:
+        corrupt(warehouse)
+        company.model(warehouse)
+
+    return apply
+
+
+LATE_WIN = {
+    "opportunity_id": "d5",
+    "account_id": "a4",
+    "outcome": "won",
+    "amount": Decimal(100),
+    "currency": "USD",
+    "created_at": at(2025, 11, 1),
+    "closed_at": at(2025, 12, 20),
+}
+
+#: gap type -> (what breaks it, the key of the one row it must give, money at risk, whether it holds)
+CORRUPTIONS: dict[str, tuple[Callable[[Path], None], tuple[str | None, str | None], str | None, bool]] = {
+    "stale_source": (
+        sql("delete from email.events where occurred_at > '2025-12-20'"),
+        ("mail", None),
+        None,
+        True,
+    ),
+    "incomplete_load": (
+        sql("delete from email.recipients where recipient_id = 'r2'"),
+        ("email.events.recipient_id r2", None),
+        None,
+        True,
+    ),
+    "unparsed_rows": (
+        sql("insert into raw_books._unparsed values ('spend', 'amount', 's1', '{}', 'no decimal', false)"),
+        ("books spend.amount s1", None),
+        None,
+        False,
+    ),
+    "unexpected_value": (
+        sql("update crm.opportunities set outcome = 'maybe' where opportunity_id = 'd4'"),
+        ("crm.opportunities.outcome maybe", None),
+        None,
+        False,
+    ),
+    "won_without_billing": (add("crm.opportunities", **LATE_WIN), ("d5", None), "100", False),
+    "paying_without_crm": (
+        remodelled(sql("delete from crm.accounts where account_id = 'a3'")),
+        ("cus_cork", None),
+        "1200",
+        False,
+    ),
+    "churned_but_customer": (
+        sql("update crm.accounts set lifecycle_stage = 'customer' where account_id = 'a2'"),
+        ("cus_brick", "a2"),
+        "600",
+        False,
+    ),
+    "duplicate_accounts": (
+        remodelled(
+            add(
+                "crm.accounts",
+                account_id="a5",
+                domain="dune.test",
+                lifecycle_stage="lead",
+                created_at=at(2025, 12, 1),
+            )
+        ),
+        ("a4", "a5"),
+        "0",
+        False,
+    ),
+    "reply_without_lead": (sql("delete from crm.leads"), ("r1", None), "0", False),
+}
+
+
+def test_every_gate_is_broken_once() -> None:
+    assert {gate.gap_type for gate in GATES} == {*CORRUPTIONS, "bridge_residual"}
+    assert {path.stem for path in SQL.glob("*.sql")} == {gate.gap_type for gate in GATES} | {"facts"}
+
+
+def test_a_healthy_company_has_no_gaps(warehouse: Path) -> None:
+    report = gates(warehouse)
+    assert not report.held
+    assert broken(report) == set()
+    assert [result.gap_type for result in report.results] == [gate.gap_type for gate in GATES]
+    assert report.validation["success"]
+    assert report.validation["evaluated_expectations"] == len(GATES)
+    assert result(report, "won_without_billing").base == 12 * Decimal(10100)
+    assert register(warehouse) == []
+
+
+@pytest.mark.parametrize("gap_type", CORRUPTIONS)
+def test_gate_turns_red_alone_then_green_then_red_again(
+    gap_type: str, warehouse: Path, healthy: Path
+) -> None:
+    corrupt, keys, money, holds = CORRUPTIONS[gap_type]
+    corrupt(warehouse)
+    shutil.copy(warehouse, warehouse.with_name("corrupt.duckdb"))
+    report = gates(warehouse)
+    found = result(report, gap_type)
+    assert broken(report) == {gap_type}
+    assert (found.found, found.holds, report.held) == (1, holds, holds)
+    assert found.owner_team in found.message
+    [row] = register(warehouse)
+    assert (row["gap_type"], row["key_left"], row["key_right"]) == (gap_type, *keys)
+    assert row["money_at_risk"] == (None if money is None else Decimal(money))
+    assert (row["first_seen_at"], row["last_seen_at"], row["resolved_at"]) == (AS_OF, AS_OF, None)
+
+    company.restore(warehouse, healthy)
+    assert broken(gates(warehouse, HOUR)) == set()
+    [row] = register(warehouse)
+    assert (row["last_seen_at"], row["resolved_at"]) == (AS_OF, AS_OF + HOUR)
+
+    company.restore(warehouse, warehouse.with_name("corrupt.duckdb"))
+    assert broken(gates(warehouse, 2 * HOUR)) == {gap_type}
+    former, row = register(warehouse)
+    assert former["resolved_at"] == AS_OF + HOUR
+    assert (row["first_seen_at"], row["resolved_at"]) == (AS_OF + 2 * HOUR, None)
+    assert row["gap_id"] != former["gap_id"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "key"),
+    [
+        (
+            "update core.mrr_monthly set churn = -49.99 where account = 'brick' and month = '2025-09-01'",
+            "brick 2025-09",
+        ),
+        ("delete from core.mrr_monthly where account = 'brick' and month = '2025-09-01'", "brick 2025-09"),
+        (
+            "update core.mrr_monthly set opening = 9, new = 91 where account = 'cork' and opening = 0",
+            "cork 2025-03",
+        ),
+        (
+            "delete from core.account_mrr where account = 'cork' and month = '2025-12-01'",
+            "all accounts 2025-12 USD",
+        ),
+    ],
+)
+def test_bridge_that_does_not_close_holds(statement: str, key: str, warehouse: Path, healthy: Path) -> None:
+    execute(warehouse, statement)
+    report = gates(warehouse)
+    assert broken(report) == {"bridge_residual"}
+    assert report.held
+    assert [row["key_left"] for row in register(warehouse)] == [key]
+    company.restore(warehouse, healthy)
+    assert not gates(warehouse, HOUR).held
+    assert [row["resolved_at"] for row in register(warehouse)] == [AS_OF + HOUR]
+
+
+@pytest.mark.parametrize(("amount", "holds"), [("1212", False), ("1212.01", True)])
+def test_critical_gap_holds_publication_past_one_percent_of_arr(
+    amount: str, holds: bool, warehouse: Path
+) -> None:
+    add("crm.opportunities", **LATE_WIN | {"amount": Decimal(amount)})(warehouse)
+    report = gates(warehouse)
+    assert result(report, "won_without_billing").holds is holds
+    assert report.held is holds
+    assert ("holds publication back" in result(report, "won_without_billing").message) is holds
+
+
+def test_high_gap_never_holds(warehouse: Path) -> None:
+    execute(warehouse, "delete from crm.leads")
+    assert not gates(warehouse).held
+
+
+def test_deal_within_grace_is_no_gap(warehouse: Path) -> None:
+    add("crm.opportunities", **LATE_WIN | {"closed_at": AS_OF - timedelta(days=7)})(warehouse)
+    assert broken(gates(warehouse)) == set()
+    assert broken(gates(warehouse, timedelta(seconds=1))) == {"won_without_billing"}
+
+
+def test_gates_of_absent_silos_do_not_run_and_resolve_nothing(warehouse: Path) -> None:
+    execute(warehouse, "delete from crm.leads")
+    gates(warehouse)
+    file = warehouse.with_name("register.parquet")
+    crm_only = [source for source in SOURCES if source.silo == "crm"]
+    report = evaluate(warehouse, file, crm_only, AS_OF + HOUR, "USD")
+    assert {result.gap_type for result in report.results if result.place == "seam"} == {"duplicate_accounts"}
+    assert [row["resolved_at"] for row in register(warehouse)] == [None]
+
+
+def test_source_age_limit_is_the_configured_one(warehouse: Path) -> None:
+    strict = [replace(source, max_age_days=2 if source.silo == "billing" else None) for source in SOURCES]
+    report = evaluate(warehouse, warehouse.with_name("register.parquet"), strict, AS_OF, "USD")
+    assert broken(report) == {"stale_source"}
+    assert "pay - newest record 2025-12-28" in result(report, "stale_source").message
+
+
+def test_rerun_changes_nothing(warehouse: Path) -> None:
+    execute(warehouse, "delete from crm.leads")
+    gates(warehouse)
+    before, file = register(warehouse), warehouse.with_name("register.parquet").read_bytes()
+    gates(warehouse)
+    assert register(warehouse) == before
+    assert warehouse.with_name("register.parquet").read_bytes() == file
+    gates(warehouse, HOUR)
+    [row] = register(warehouse)
+    assert row == before[0] | {"last_seen_at": AS_OF + HOUR}
+
+
+def test_run_for_an_earlier_day_keeps_what_later_runs_found(warehouse: Path, healthy: Path) -> None:
+    execute(warehouse, "delete from crm.leads")
+    gates(warehouse, HOUR)
+    company.restore(warehouse, healthy)
+    gates(warehouse, 2 * HOUR)
+    before = register(warehouse)
+    execute(warehouse, "delete from crm.leads")
+    gates(warehouse)
+    assert register(warehouse) == [before[0] | {"first_seen_at": AS_OF}]
+
+
+def test_register_file_is_the_register(warehouse: Path) -> None:
+    execute(warehouse, "delete from crm.leads")
+    gates(warehouse)
+    exported = duckdb.sql(f"select gap_id from '{warehouse.with_name('register.parquet')}'").fetchall()
+    assert exported == [(row["gap_id"],) for row in register(warehouse)]
+    assert {path.name for path in warehouse.parent.iterdir()} == {"warehouse.duckdb", "register.parquet"}
+
+
+def test_failing_run_leaves_warehouse_and_file_as_they_were(warehouse: Path) -> None:
+    execute(warehouse, "delete from crm.leads")
+    gates(warehouse)
+    before, file = register(warehouse), warehouse.with_name("register.parquet").read_bytes()
+    execute(warehouse, "alter table email.events rename column is_machine to renamed")
+    with pytest.raises(Exception, match="is_machine"):
+        gates(warehouse, HOUR)
+    assert register(warehouse) == before
+    assert warehouse.with_name("register.parquet").read_bytes() == file
+
+
+def test_addresses_stay_out_of_the_register(warehouse: Path) -> None:
+    execute(
+        warehouse,
+        "update crm.opportunities set outcome = 'ask Dora <dora@dune.test>' where opportunity_id = 'd4'",
+    )
+    report = gates(warehouse)
+    assert broken(report) == {"unexpected_value"}
+    assert "@" not in str(register(warehouse))
+    assert "@" not in result(report, "unexpected_value").message
+
+
+def test_importing_the_package_does_not_import_great_expectations() -> None:
+    code = "import expectations.engine, sys; sys.exit('great_expectations' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,246 @@
+"""The loading core with a source of our own: types, unchanged rows, complete tables, crashes, lost state."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import dlt
+import pyarrow as pa
+import pytest
+from hubspot_portal import rows
+
+from ingestion import changes, core
+from ingestion.arrow import to_arrow
+from ingestion.core import TableSpec, load_source
+from settings.config import SourceConfig
+from settings.errors import UserError
+from settings.paths import Home
+
+NOW = datetime(2025, 6, 1, tzinfo=UTC)
+COLUMNS = {
+    "id": "text",
+    "amount": "decimal",
+    "seats": "bigint",
+    "active": "bool",
+    "day": "date",
+    "at": "timestamp",
+    "more": "json",
+}
+
+
+class Shop:
+    """A source with one table read by cursor, one complete one, one that stays empty."""
+
+    def __init__(self, root: Path) -> None:
+        self.home = Home(root)
+        self.config = SourceConfig(name="shop", silo="billing", type="shop")
+        self.orders: Any = [self.order(key) for key in range(3)]
+        self.tags = [{"tag": f"t{key}", "is_deleted": False} for key in range(60)]
+        self.asked: list[datetime | None] = []
+        self.tables = {
+            "orders": TableSpec(
+                "Orders.", ("id",), dict(COLUMNS), ignored=frozenset({"noise"}), newest_by="at"
+            ),
+            "tags": TableSpec("Tags.", ("tag",), {"tag": "text", "is_deleted": "bool"}, complete=True),
+            "nothing": TableSpec("Nothing yet.", ("id",), {"id": "text", "amount": "decimal"}),
+        }
+
+    @staticmethod
+    def order(key: int, **changed: Any) -> dict[str, Any]:
+        shown = {"id": key, "amount": "10.50", "seats": 3, "active": "true", "day": "2025-01-05"}
+        return {**shown, "at": "2025-01-05T10:00:00Z", "more": {"b": 1, "a": [2]}, "noise": 1, **changed}
+
+    def source(self, config: SourceConfig, _as_of: datetime) -> Any:
+        def orders(state: dict[str, Any]) -> Iterator[Any]:
+            self.asked.append(changes.cursor_start(state, 10))
+            yield self.orders
+            if isinstance(self.orders, list):
+                changes.advance_cursor(state, [order["at"] for order in self.orders])
+
+        feeds = {"orders": orders, "tags": lambda _state: [self.tags], "nothing": lambda _state: []}
+        return core.make_source(config, self.tables, feeds)
+
+    def load(self) -> dict[str, int]:
+        report = load_source(self.config, NOW, self.home)
+        return {name: table.loaded for name, table in report.tables.items()}
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return rows(self.home.warehouse, query)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    made = Shop(tmp_path)
+    module = ModuleType("ingestion.shop")
+    module.source = made.source  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ingestion.shop", module)
+    return made
+
+
+def test_values_take_their_declared_types_and_empty_tables_exist(shop: Shop) -> None:
+    assert shop.load() == {"orders": 3, "tags": 60, "nothing": 0}
+    assert shop.rows(
+        'select id, amount, seats, active, day, "at", more::text from raw_shop.orders order by id'
+    )[0] == (
+        *("0", Decimal("10.50"), 3, True, date(2025, 1, 5)),
+        *(datetime(2025, 1, 5, 10, tzinfo=UTC), '{"a":[2],"b":1}'),
+    )
+    assert shop.rows("select count(*) from raw_shop.nothing") == [(0,)]
+    assert shop.rows(
+        "select count(*) from raw_shop.orders where _dlt_load_id is null or _loaded_at is null"
+    ) == [(0,)]
+
+
+def test_only_changed_rows_are_loaded_and_the_cursor_keeps_its_lag(shop: Shop) -> None:
+    shop.load()
+    assert shop.load() == {"orders": 0, "tags": 0, "nothing": 0}
+    shop.orders[1] = shop.order(1, amount="11")
+    assert shop.load()["orders"] == 1
+    assert shop.asked == [None, *[datetime(2025, 1, 5, 9, 50, tzinfo=UTC)] * 2]
+    assert shop.rows("select amount from raw_shop.orders order by id") == [
+        (Decimal("10.50"),),
+        (Decimal("11"),),
+        (Decimal("10.50"),),
+    ]
+
+
+def test_newest_of_one_key_wins_within_a_load(shop: Shop) -> None:
+    shop.orders = [
+        shop.order(0, seats=1, at="2025-02-01T00:00:00Z"),
+        shop.order(0, seats=9, at="2025-03-01T00:00:00Z"),
+        shop.order(0, seats=2, at="2025-01-01T00:00:00Z"),
+    ]
+    shop.load()
+    assert shop.rows("select seats from raw_shop.orders") == [(9,)]
+
+
+def test_row_gone_from_a_complete_table_is_marked_and_comes_back(shop: Shop) -> None:
+    shop.load()
+    lost = shop.tags.pop()
+    assert shop.load()["tags"] == 1
+    assert shop.rows("select tag from raw_shop.tags where is_deleted") == [("t59",)]
+    assert shop.load()["tags"] == 0
+    shop.tags.append(lost)
+    assert shop.load()["tags"] == 1
+    assert shop.rows("select count(*) from raw_shop.tags where is_deleted") == [(0,)]
+
+
+def test_complete_table_that_shrinks_suddenly_is_refused(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.load()
+    shop.tags = shop.tags[:30]
+    with pytest.raises(UserError, match=r"'tags'.*30 of 60.*REVOPS_ALLOW_SHRINK"):
+        shop.load()
+    assert shop.rows("select count(*) from raw_shop.tags where is_deleted") == [(0,)]
+    monkeypatch.setenv("REVOPS_ALLOW_SHRINK", "1")
+    assert shop.load()["tags"] == 30
+
+
+def test_new_field_is_announced_and_kept(shop: Shop) -> None:
+    shop.load()
+    shop.orders[0] = shop.order(0, colour="red")
+    (warning,) = load_source(shop.config, NOW, shop.home).warnings
+    assert warning.startswith("source 'shop', table 'orders': new field(s) 'colour', kept in _extra")
+    assert shop.rows("select id, _extra ->> 'colour' from raw_shop.orders where _extra is not null") == [
+        ("0", "red")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("amount", "ten", r"'amount'.*from decimal to text"),
+        ("amount", ["10"], r"'amount'.*from decimal to list"),
+        ("seats", 1.5, r"'seats'.*from bigint to double"),
+        ("active", "perhaps", r"'active'.*from bool to text"),
+        ("at", "soon", r"'at'.*from timestamp to text"),
+        ("id", {"a": 1}, r"'id'.*from text to object"),
+    ],
+)
+def test_type_flip_is_refused(shop: Shop, column: str, value: Any, message: str) -> None:
+    shop.orders[1] = shop.order(1, **{column: value})
+    with pytest.raises(UserError, match=f"table 'orders', column {message}"):
+        shop.load()
+    assert not shop.home.warehouse.exists() or not shop.rows(
+        "select 1 from duckdb_tables() where table_name in ('orders', 'tags')"
+    )
+
+
+def test_column_declared_anew_with_another_type_is_refused(shop: Shop) -> None:
+    shop.load()
+    shop.tables["orders"].columns["seats"] = "text"
+    with pytest.raises(UserError, match=r"table 'orders', column 'seats'.*Drop the table raw_shop.orders"):
+        shop.load()
+    assert shop.rows("select typeof(seats) from raw_shop.orders limit 1") == [("BIGINT",)]
+
+
+def test_added_column_loads_and_fills_what_is_read_again(shop: Shop) -> None:
+    shop.load()
+    shop.tables["orders"].columns["noise"] = "bigint"
+    assert shop.load()["orders"] == 3
+    assert shop.rows("select distinct noise from raw_shop.orders") == [(1,)]
+
+
+def test_row_gone_while_a_column_is_added_is_marked(shop: Shop) -> None:
+    shop.load()
+    del shop.tags[0]
+    for tag in shop.tags:
+        tag["since"] = "2025-01-05T10:00:00Z"
+    shop.tables["tags"].columns["since"] = "timestamp"
+    assert shop.load()["tags"] == 60
+    assert shop.rows("select tag, since from raw_shop.tags where is_deleted") == [("t0", None)]
+    assert shop.load()["tags"] == 0
+
+
+def test_arrow_batches_are_cast_and_compared_too(shop: Shop) -> None:
+    shop.orders = pa.table({"id": ["a", "b"], "amount": ["1.25", "2"], "seats": pa.array([1, 2], pa.int32())})
+    assert shop.load()["orders"] == 2
+    assert shop.load()["orders"] == 0
+    assert shop.rows("select amount, seats, day from raw_shop.orders where id = 'a'") == [
+        (Decimal("1.25"), 1, None)
+    ]
+    shop.orders = pa.table({"id": ["c"], "noise": [1], "colour": ["red"]})
+    shop.load()
+    shop.orders = to_arrow("orders", COLUMNS, [{"id": "d", "colour": "blue"}])
+    shop.load()
+    assert shop.rows("select id, _extra::text from raw_shop.orders where _extra is not null order by id") == [
+        ("c", '{"colour":"red"}'),
+        ("d", '{"colour":"blue"}'),
+    ]
+    shop.orders = pa.table({"id": ["a"], "seats": ["many"]})
+    with pytest.raises(UserError, match=r"'seats'.*from bigint to string"):
+        shop.load()
+
+
+def test_package_left_by_a_crash_is_loaded_before_anything_new(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.load()
+    shop.orders = [shop.order(7, at="2025-04-01T00:00:00Z")]
+
+    def crash(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dlt.Pipeline, "load", crash)
+        with pytest.raises(KeyboardInterrupt):
+            shop.load()
+    shop.orders = []
+
+    assert shop.load()["orders"] == 0
+    assert shop.rows("select id from raw_shop.orders order by id") == [("0",), ("1",), ("2",), ("7",)]
+
+
+def test_state_follows_the_warehouse_when_either_is_deleted(shop: Shop) -> None:
+    shop.load()
+    shutil.rmtree(shop.home.dlt)
+    assert shop.load()["orders"] == 0
+    shop.home.warehouse.unlink()
+    assert shop.load() == {"orders": 3, "tags": 60, "nothing": 0}
+    assert shop.asked == [None, datetime(2025, 1, 5, 9, 50, tzinfo=UTC), None]

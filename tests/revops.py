@@ -1,0 +1,133 @@
+"""Runs the real `revops` command as a user does, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import duckdb
+
+ROOT = Path(__file__).parent.parent
+COMMAND = Path(sys.executable).with_name("revops")
+
+
+@dataclass
+class Revops:
+    """A state folder and a configuration; `revops(...)` runs the command on them."""
+
+    home: Path
+    config: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, *arguments: str, exits: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run to the end; fails the test if the exit code is not the expected one."""
+        done = self.start(*arguments)
+        out, err = done.communicate(timeout=600)
+        shown = f"revops {' '.join(arguments)} exited with {done.returncode}\n{out[-3000:]}\n{err[-3000:]}"
+        assert done.returncode == exits, shown
+        assert "Traceback" not in out + err, shown
+        return subprocess.CompletedProcess(arguments, done.returncode, out, err)
+
+    def start(self, *arguments: str, into: IO[str] | int = subprocess.PIPE) -> subprocess.Popen[str]:
+        """Begin, without waiting for the end. What talks for long needs a file: nobody empties the pipe."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("REVOPS_", "DAGSTER_", "DBT_"))}
+        kept = {k: v for k, v in os.environ.items() if k == "REVOPS_REAL_DATA"}
+        own = {"REVOPS_HOME": str(self.home), "REVOPS_CONFIG": str(self.config)}
+        return subprocess.Popen(
+            [str(COMMAND), *arguments],
+            cwd=self.config.parent,
+            env={**inherited, **kept, **own, **self.environment},
+            stdout=into,
+            stderr=into,
+            text=True,
+        )
+
+    def json(self, *arguments: str) -> Any:
+        """What a command says with `--format json`."""
+        return json.loads(self(*arguments, "--format", "json").stdout)
+
+    def kpi(self, name: str, period: str, by: str = "all") -> list[dict[str, Any]]:
+        """Published rows of one KPI."""
+        rows = self.json("kpis", "--kpi", name, "--period", period, "--by", by)
+        assert isinstance(rows, list)
+        return rows
+
+    def warehouse(self) -> duckdb.DuckDBPyConnection:
+        """The warehouse, to look into."""
+        return _utc(duckdb.connect(str(self.home / "warehouse.duckdb"), read_only=True))
+
+    def marts(self) -> duckdb.DuckDBPyConnection:
+        """The published marts, as a BI tool opens them."""
+        return _utc(duckdb.connect(str(self.home / "marts" / "current.duckdb"), read_only=True))
+
+    def tables(self, like: str = "%", without: str = "") -> dict[str, tuple[int, Any]]:
+        """Rows and a checksum of every table of the warehouse in schemas that match, dlt's own left out."""
+        with self.warehouse() as connection:
+            return checksums(connection, like, without)
+
+    def published(self) -> dict[str, tuple[int, Any]]:
+        """Rows and a checksum of every published mart."""
+        with self.marts() as connection:
+            return checksums(connection, "marts")
+
+
+def checksums(
+    connection: duckdb.DuckDBPyConnection, like: str, without: str = ""
+) -> dict[str, tuple[int, Any]]:
+    """Table -> rows, and a sum over the rows' hashes, which no order changes.
+
+    `without`: columns to leave out, as a regular expression.
+    """
+    names = connection.execute(
+        "select schema_name || '.' || table_name from duckdb_tables()"
+        " where schema_name like $like and table_name not like '\\_dlt%' escape '\\' order by all",
+        {"like": like},
+    ).fetchall()
+    columns = f"columns(name -> not regexp_matches(name, '^({without})$'))"
+    found = {}
+    for (name,) in names:
+        schema, table = name.split(".", 1)
+        row = connection.execute(
+            "select count(*), sum(hash(rows::text))"
+            f' from (select {columns} from "{schema}"."{table}") as rows'
+        ).fetchone()
+        assert row is not None
+        found[name] = row
+    return found
+
+
+def _utc(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    connection.execute("set timezone = 'UTC'")
+    return connection
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def sandbox_company(folder: Path, size: int = 300, months: int = 24, extra: str = "") -> Revops:
+    """The project's own revops.toml on a free port, with a company of another size if asked for."""
+    port = free_port()
+    text = (ROOT / "revops.toml").read_text(encoding="utf-8")
+    for old, new in (
+        ("127.0.0.1:8600", f"127.0.0.1:{port}"),
+        ("port = 8600", f"port = {port}"),
+        ("size = 300", f"size = {size}"),
+        ("months = 24", f"months = {months}"),
+        ('"mappings/', f'"{ROOT}/mappings/'),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "revops.toml"
+    config.write_text(text + extra, encoding="utf-8")
+    return Revops(folder / "home", config)

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from revops import ROOT
+
+from settings.config import load_config
+from settings.errors import UserError
+
+CRM = '[sources.crm]\nsilo = "crm"\ntype = "hubspot"\n'
+FILES = '[sources.crm]\nsilo = "crm"\ntype = "files"\n'
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "revops.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def faults(path: Path) -> list[str]:
+    """What is wrong with a file, one line a fault, the file's name checked and taken off."""
+    with pytest.raises(UserError) as caught:
+        load_config(path)
+    head, *listed = str(caught.value).splitlines()
+    assert head.startswith(str(path))
+    return [line.removeprefix("  - ") for line in listed] or [head]
+
+
+UNKNOWN_KEYS = [
+    ('compny = "x"\n' + CRM, "unknown key 'compny'; did you mean 'company'?"),
+    ('name = "x"\n' + CRM, "unknown key 'name'. There is company, policies, sandbox, sources, thresholds"),
+    ('path = "x"\n' + CRM, "unknown key 'path'. Remove it"),
+    (CRM + '[company]\ncurency = "EUR"', "[company]: unknown key 'curency'; did you mean 'currency'?"),
+    (CRM + 'base_ulr = "x"', "[sources.crm]: unknown key 'base_ulr'; did you mean 'base_url'?"),
+    (CRM + 'name = "x"', "[sources.crm]: unknown key 'name'. The name is the table's key; remove it"),
+    (CRM + "[policies]\nchurn = 1", "[policies]: unknown key 'churn'; did you mean 'churn_date'?"),
+    (CRM + "[thresholds]\nhold = 1", "[thresholds]: unknown key 'hold'. There is hold_share"),
+    (CRM + "[sandbox]\nprt = 1", "[sandbox]: unknown key 'prt'; did you mean 'port'?"),
+]
+
+WRONG_TYPES = [
+    ("company = 1\n" + CRM, "'company' must be a table; write it as [company]"),
+    ('[sources]\ncrm = "hubspot"', "[sources]: 'crm' must be a table; write it as [sources.crm]"),
+    (CRM + "[company]\nname = 1", "[company]: name = 1: input should be a valid string"),
+    (CRM + "[company]\ntimezone = true", "[company]: timezone = true: input should be a valid string"),
+    (
+        CRM + '[company]\nfiscal_year_start = "4"',
+        "[company]: fiscal_year_start = '4': input should be a valid integer",
+    ),
+    (CRM + "lag_minutes = 1.5", "[sources.crm]: lag_minutes = 1.5: input should be a valid integer"),
+    (
+        CRM + '[policies]\npast_due_grace_days = "30"',
+        "[policies]: past_due_grace_days = '30': input should be a valid integer",
+    ),
+    (
+        CRM + '[policies]\ngross_margin = "most"',
+        "[policies]: gross_margin = 'most': input should be a valid decimal",
+    ),
+    (
+        '[sources.crm]\nsilo = "crm"\ntype = ["hubspot"]',
+        "[sources.crm]: type = ['hubspot']: input should be a valid string",
+    ),
+    (FILES + "mapping = 1", '[sources.crm]: mapping = 1: write the path of a file, such as "export.toml"'),
+]
+
+BAD_VALUES = [
+    (CRM + '[company]\nname = ""', "[company]: name = '': string should have at least 1 character"),
+    (
+        CRM + '[company]\ncurrency = "euro"',
+        "[company]: currency = 'euro': not a currency; write its code of three capital letters,"
+        ' such as "EUR"',
+    ),
+    (
+        CRM + '[company]\ntimezone = "Europe/Berln"',
+        "[company]: timezone = 'Europe/Berln': no time zone of that name; did you mean 'Europe/Berlin'?"
+        " Use an IANA name such as 'Europe/Berlin'",
+    ),
+    (
+        CRM + "[company]\nfiscal_year_start = 13",
+        "[company]: fiscal_year_start = 13: input should be less than or equal to 12",
+    ),
+    *[
+        (
+            f"{CRM}[company]\nas_of = {given}",
+            f'[company]: as_of = {shown}: write a day as "2026-10-31" or an instant as'
+            ' "2026-10-31T18:00:00Z"',
+        )
+        for given, shown in (
+            ('"yesterday"', "'yesterday'"),
+            ('"2026-02-30"', "'2026-02-30'"),
+            ("5", "5"),
+            ("10:00:00", "datetime.time(10, 0)"),
+            ('"9999-12-31"', "'9999-12-31'"),
+        )
+    ],
+    (
+        '[sources.crm]\nsilo = "cmr"\ntype = "hubspot"',
+        "[sources.crm]: silo = 'cmr': input should be 'crm', 'email', 'billing' or 'finance'",
+    ),
+    (CRM + "max_age_days = 0", "[sources.crm]: max_age_days = 0: input should be greater than or equal to 1"),
+    *[
+        (
+            f'{CRM}base_url = "{address}"',
+            f"[sources.crm]: base_url = '{address}': not an address;"
+            ' write one such as "https://api.example.com"',
+        )
+        for address in ("nowhere", "ftp://files.example.com", "http://example.com:99999", "https://")
+    ],
+    (
+        CRM + '[policies]\nchurn_date = "never"',
+        "[policies]: churn_date = 'never': input should be 'service_end' or 'cancellation'",
+    ),
+    (
+        CRM + '[policies]\ndiscounts = "some"',
+        "[policies]: discounts = 'some': input should be 'all', 'forever_only' or 'none'",
+    ),
+    (CRM + "[policies]\ngross_margin = 0", "[policies]: gross_margin = 0: input should be greater than 0"),
+    (
+        CRM + "[thresholds]\nhold_share = 1.5",
+        "[thresholds]: hold_share = 1.5: input should be less than or equal to 1",
+    ),
+    (
+        CRM + "[thresholds]\nhold_share = nan",
+        "[thresholds]: hold_share = nan: input should be a finite number",
+    ),
+    (CRM + "[sandbox]\nport = 0", "[sandbox]: port = 0: input should be greater than or equal to 1"),
+    (CRM + "[sandbox]\nsize = 1", "[sandbox]: size = 1: input should be greater than or equal to 20"),
+]
+
+SOURCES = [
+    *[
+        (
+            text,
+            '[sources]: no source is configured. Add for example [sources.hubspot] with silo = "crm" and'
+            ' type = "hubspot"',
+        )
+        for text in ("", "[sources]", "sources = 1", "[[sources]]\nsilo = 'crm'")
+    ],
+    ('[sources.crm]\nsilo = "crm"', "[sources.crm]: 'type' is missing. Add it"),
+    ('[sources.crm]\ntype = "hubspot"', "[sources.crm]: 'silo' is missing. Add it"),
+    (
+        CRM.replace("[sources.crm]", "[sources.My-CRM]"),
+        "[sources.My-CRM]: 'My-CRM' is no source name. Use lower-case letters, digits and _",
+    ),
+    (
+        CRM.replace('"hubspot"', '"hubspto"'),
+        "[sources.crm]: type = 'hubspto': no such type; did you mean 'hubspot'?",
+    ),
+    (
+        CRM.replace('"hubspot"', '"salesforce"'),
+        "[sources.crm]: type = 'salesforce': no such type. There is files, hubspot, mailshake, stripe",
+    ),
+    (
+        CRM.replace('"crm"', '"billing"'),
+        "[sources.crm]: silo = 'billing': hubspot is a source of silo crm. Write silo = \"crm\"",
+    ),
+    (
+        FILES,
+        '[sources.crm]: a source of type "files" needs a mapping. Add mapping = "<file>.toml"',
+    ),
+    (
+        CRM + 'mapping = "x.toml"',
+        "[sources.crm]: mapping = 'x.toml': only sources of type \"files\" have one. Remove it",
+    ),
+    (
+        FILES + 'mapping = "revops.toml"\nbase_url = "http://x"',
+        "[sources.crm]: base_url = 'http://x': files have no address. Remove it",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), [*UNKNOWN_KEYS, *WRONG_TYPES, *BAD_VALUES, *SOURCES])
+def test_a_fault_is_named_with_its_place_key_value_and_fix(tmp_path: Path, text: str, said: str) -> None:
+    assert faults(write(tmp_path, text)) == [said]
+
+
+def test_a_mapping_that_does_not_exist_is_looked_for_beside_the_file(tmp_path: Path) -> None:
+    (said,) = faults(write(tmp_path, FILES + 'mapping = "maps/crm.toml"'))
+    place = tmp_path / "maps" / "crm.toml"
+    assert said == f"[sources.crm]: mapping = 'maps/crm.toml': {place} does not exist. Correct the path"
+
+
+@pytest.mark.parametrize("text", ['api_key = "sk_live_1"\n' + CRM, CRM + 'api_key = "sk_live_1"'])
+def test_a_secret_is_refused_and_not_repeated(tmp_path: Path, text: str) -> None:
+    (said,) = faults(write(tmp_path, text))
+    assert "unknown key 'api_key'. No secret belongs in this file" in said
+    assert "SOURCES__<SOURCE>__API_KEY" in said
+    assert "sk_live_1" not in said
+
+
+def test_a_missing_file_is_named_with_the_ways_to_name_another(tmp_path: Path) -> None:
+    (said,) = faults(tmp_path / "revops.toml")
+    assert said.endswith(
+        "does not exist. Run where revops.toml is, or name it with --config or REVOPS_CONFIG"
+    )
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (said,) = faults(tmp_path)
+    assert said == f"{tmp_path} cannot be read: Is a directory. Name another with --config"
+
+
+@pytest.mark.parametrize(
+    ("content", "place"), [(b"[company\n", "line 1, column 9"), (b'x = "\xff"', "position 5")]
+)
+def test_broken_toml_is_named_with_its_place(tmp_path: Path, content: bytes, place: str) -> None:
+    path = tmp_path / "revops.toml"
+    path.write_bytes(content)
+    (said,) = faults(path)
+    assert "is not valid TOML" in said
+    assert place in said
+
+
+def test_all_faults_of_a_file_are_named_at_once(tmp_path: Path) -> None:
+    text = """
+        colour = "blue"
+        [company]
+        currency = "dollars"
+        fiscal_year_start = 0
+        [sources.crm]
+        silo = "email"
+        type = "hubspot"
+        [sources.costs]
+        silo = "finance"
+        type = "files"
+        mapping = "costs.toml"
+        [policies]
+        discounts = "many"
+        [thresholds]
+        hold_share = -1
+    """
+    found = faults(write(tmp_path, text))
+    for expected in (
+        *("'colour'", "currency = 'dollars'", "fiscal_year_start = 0", "silo = 'email'"),
+        *("mapping = 'costs.toml'", "discounts = 'many'", "hold_share = -1"),
+    ):
+        assert [expected in line for line in found].count(True) == 1, expected
+    assert len(found) == 7
+
+
+@pytest.mark.parametrize(
+    ("written", "instant"),
+    [
+        ('"2026-10-31"', datetime(2026, 11, 1, 4, tzinfo=UTC)),  # the night summer time ends
+        ("2026-10-31", datetime(2026, 11, 1, 4, tzinfo=UTC)),
+        ('"2026-11-01"', datetime(2026, 11, 2, 5, tzinfo=UTC)),
+        ('"20261031"', datetime(2026, 11, 1, 4, tzinfo=UTC)),
+        ('"2026-10-31T18:00:00Z"', datetime(2026, 10, 31, 18, tzinfo=UTC)),
+        ("2026-10-31T18:00:00+02:00", datetime(2026, 10, 31, 16, tzinfo=UTC)),
+        ('"2026-10-31T18:00"', datetime(2026, 10, 31, 22, tzinfo=UTC)),
+    ],
+)
+def test_as_of_is_a_whole_day_or_an_instant_of_the_companys_time_zone(
+    tmp_path: Path, written: str, instant: datetime
+) -> None:
+    company = f'[company]\ntimezone = "America/New_York"\nas_of = {written}\n'
+    assert load_config(write(tmp_path, company + CRM)).company.as_of_instant == instant
+
+
+def test_without_as_of_it_is_now(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, CRM)).company.as_of_instant is None
+
+
+def test_a_file_written_by_an_editor_that_marks_utf8_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "revops.toml"
+    path.write_text(CRM, encoding="utf-8-sig")
+    assert load_config(path).silos == ["crm"]
+
+
+@pytest.mark.parametrize(
+    ("file", "silos"),
+    [
+        ("revops.toml", ["crm", "email", "billing", "finance"]),
+        ("examples/maven_crm/revops.toml", ["crm"]),
+        ("examples/ravenstack/revops.toml", ["billing"]),
+    ],
+)
+def test_the_files_of_the_project_can_be_used(file: str, silos: list[str]) -> None:
+    assert load_config(ROOT / file).silos == silos
