@@ -23,16 +23,12 @@ left join identity.billing_customers as links
 cross join gate_run as run
 where coalesce(customers.created_at < run.as_of, true);
 
--- Deals that are there, with their resolved account and their amount in the reporting currency.
+-- Deals that are there, with their resolved account, in their own and in the reporting currency.
 create temp view gate_opportunities as
 select
-    opportunities.source, opportunities.opportunity_id, links.account, opportunities.outcome,
-    opportunities.opportunity_type, opportunities.closed_at, opportunities.amount, opportunities.currency,
-    opportunities.amount as amount_reporting
-from crm.opportunities as opportunities
-left join identity.crm_accounts as links
-    on opportunities.source = links.source and opportunities.account_id = links.account_id
-where not coalesce(opportunities.is_deleted, false);
+    source, opportunity_id, account, outcome, opportunity_type, closed_at, amount_local, currency,
+    amount as amount_reporting
+from core.opportunities;
 
 -- MRR per subscription at each month's end, in its own currency.
 create temp view gate_subscription_months as
@@ -53,7 +49,11 @@ from core.mrr_monthly;
 
 -- MRR per subscription as of the run, in the reporting currency.
 create temp view gate_mrr_now as
-select subscriptions.source, subscriptions.subscription_id, subscriptions.customer_id, subscriptions.mrr as mrr_reporting
+select
+    subscriptions.source, subscriptions.subscription_id, subscriptions.customer_id,
+    cast(round(subscriptions.mrr * rates.rate, 2) as decimal(18, 2)) as mrr_reporting
 from gate_subscription_months as subscriptions
 cross join gate_run as run
+left join core.closing_rates as rates
+    on subscriptions.month = rates.month and subscriptions.currency = rates.currency
 where subscriptions.month = cast(date_trunc('month', run.as_of - interval 1 microsecond) as date);

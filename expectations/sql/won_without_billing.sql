@@ -2,7 +2,7 @@
 select
     opportunities.opportunity_id as key_left,
     'won ' || strftime(opportunities.closed_at, '%Y-%m-%d') || ', '
-    || coalesce(cast(opportunities.amount as decimal(18, 2)) || ' ' || opportunities.currency, 'no amount')
+    || coalesce(cast(opportunities.amount_local as decimal(18, 2)) || ' ' || opportunities.currency, 'no amount')
         as value_left,
     cast(null as text) as key_right,
     'no billing customer' as value_right,

@@ -277,6 +277,20 @@ create or replace table identity.links as
 select 'crm:' || source || ':' || account_id as record, 'domain:' || domain as match_key, 'domain' as method,
     domain as evidence
 from crm.accounts where domain is not null;
+create or replace table core.closing_rates as
+select cast(month as date) as month, currency, rate
+from generate_series(timestamp '2025-01-01', timestamp '2025-12-01', interval 1 month) as months (month)
+cross join (values ('USD', 1.0), ('EUR', 1.1)) as rates (currency, rate);
+create or replace table core.opportunities as
+select
+    source, opportunity_id, split_part(domain, '.', 1) as account, outcome, opportunity_type, closed_at,
+    amount as amount_local, opportunities.currency,
+    cast(amount * rate as decimal(18, 2)) as amount
+from crm.opportunities
+left join crm.accounts using (source, account_id)
+left join (select distinct currency, rate from core.closing_rates) as rates
+    on opportunities.currency = rates.currency
+where not opportunities.is_deleted;
 create or replace table core.subscription_mrr as
 select cast(month as date) as month, source, subscription_id, customer_id, currency, mrr
 from (

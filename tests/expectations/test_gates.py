@@ -119,7 +119,7 @@ CORRUPTIONS: dict[str, tuple[Callable[[Path], None], tuple[str | None, str | Non
         None,
         False,
     ),
-    "won_without_billing": (add("crm.opportunities", **LATE_WIN), ("d5", None), "100", False),
+    "won_without_billing": (remodelled(add("crm.opportunities", **LATE_WIN)), ("d5", None), "100", False),
     "paying_without_crm": (
         remodelled(sql("delete from crm.accounts where account_id = 'a3'")),
         ("cus_cork", None),
@@ -229,11 +229,22 @@ def test_bridge_that_does_not_close_holds(statement: str, key: str, warehouse: P
 def test_critical_gap_holds_publication_past_one_percent_of_arr(
     amount: str, holds: bool, warehouse: Path
 ) -> None:
-    add("crm.opportunities", **LATE_WIN | {"amount": Decimal(amount)})(warehouse)
+    remodelled(add("crm.opportunities", **LATE_WIN | {"amount": Decimal(amount)}))(warehouse)
     report = gates(warehouse)
     assert result(report, "won_without_billing").holds is holds
     assert report.held is holds
     assert ("holds publication back" in result(report, "won_without_billing").message) is holds
+
+
+def test_money_in_other_currencies_is_weighed_in_the_reporting_one(warehouse: Path) -> None:
+    execute(warehouse, "update billing.subscriptions set currency = 'EUR' where customer_id = 'cus_acme'")
+    remodelled(add("crm.opportunities", **LATE_WIN | {"currency": "EUR"}))(warehouse)
+    found = result(gates(warehouse), "won_without_billing")
+    assert found.base == 12 * Decimal(11100)  # 10,000 EUR at 1.1, and 100 USD
+    assert found.money_at_risk == Decimal(110)
+    assert [(row["value_left"], row["currency"]) for row in register(warehouse)] == [
+        ("won 2025-12-20, 100.00 EUR", "USD")
+    ]
 
 
 def test_high_gap_never_holds(warehouse: Path) -> None:
@@ -242,7 +253,7 @@ def test_high_gap_never_holds(warehouse: Path) -> None:
 
 
 def test_deal_within_grace_is_no_gap(warehouse: Path) -> None:
-    add("crm.opportunities", **LATE_WIN | {"closed_at": AS_OF - timedelta(days=7)})(warehouse)
+    remodelled(add("crm.opportunities", **LATE_WIN | {"closed_at": AS_OF - timedelta(days=7)}))(warehouse)
     assert broken(gates(warehouse)) == set()
     assert broken(gates(warehouse, timedelta(seconds=1))) == {"won_without_billing"}
 
