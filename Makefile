@@ -5,13 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint ui bench lock
+.PHONY: run test test-all lint ui bench lock
 
 run: $(READY)
 	$(BIN)/revops run
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# As `test`, over every combination of vendors.
+test-all: $(READY)
+	REVOPS_TEST_ALL=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -32,6 +36,6 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-# Needs uv, on a developer's machine only.
+# Needs uv, on a developer's machine only. Pins stay as they are; UPGRADE=--upgrade moves them on.
 lock:
-	uv pip compile pyproject.toml --extra dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade -o requirements.lock
+	uv pip compile pyproject.toml --extra dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(UPGRADE) -o requirements.lock

@@ -1,9 +1,9 @@
 """The HTTP manners every vendor source shares: one REST client, one retry policy, one translation of faults.
 
-In: a source's configuration. Out: dlt's `RESTClient`, hardened in three ways: every answer is checked for
-its status and parsed once, a page without the list it should hold is a fault (never an empty page), and
-retries are bounded and honour `Retry-After`. Secrets are looked up when called, by dlt's providers, and
-never shown.
+In: a source's configuration. Out: dlt's `RESTClient`, hardened in four ways: the vendor's rate limit is kept
+rather than run into, every answer is checked for its status and parsed once, a page without the list it
+should hold is a fault (never an empty page), and retries are bounded and honour `Retry-After`. Secrets are
+looked up when called, by dlt's providers, and never shown.
 """
 
 from __future__ import annotations
@@ -17,19 +17,13 @@ import dlt
 from dlt.sources.helpers.requests import Client as RetryClient
 from dlt.sources.helpers.rest_client import RESTClient
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
-from requests import HTTPError, Response
+from pyrate_limiter import Limiter, Rate
+from requests import HTTPError, Request, Response
 from requests.auth import AuthBase
 from requests.exceptions import ChunkedEncodingError, ConnectionError, JSONDecodeError, Timeout
 
 from settings.config import SourceConfig
 from settings.errors import UserError
-
-#: The well-known keys of the sandbox; used only towards a loopback address and when no secret is given.
-SANDBOX_KEYS = {
-    "hubspot": "sandbox-hubspot-key",
-    "mailshake": "sandbox-mailshake-key",
-    "stripe": "sandbox-stripe-key",
-}
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAX_ATTEMPTS = 5
@@ -47,6 +41,13 @@ class BadAnswerError(Exception):
 
 class VendorClient(RESTClient):
     """dlt's REST client with the checks above; `get_json`/`post_json` are for answers without pages."""
+
+    limiter: Limiter | None = None
+
+    def _send_request(self, request: Request, **kwargs: Any) -> Response:
+        if self.limiter is not None:
+            self.limiter.try_acquire("requests")
+        return super()._send_request(request, **kwargs)
 
     def _create_request(self, *args: Any, **kwargs: Any) -> Any:
         request = super()._create_request(*args, **kwargs)
@@ -87,8 +88,12 @@ def client(
     auth: AuthBase | None = None,
     paginator: BasePaginator | None = None,
     headers: dict[str, str] | None = None,
+    limit: tuple[int, float] | None = None,
 ) -> VendorClient:
-    """A client for `config.base_url`, or for the vendor's public address."""
+    """A client for `config.base_url`, or for the vendor's public address.
+
+    In: `limit`, the requests that the vendor allows in so many seconds; the client waits rather than pass it.
+    """
     retrying = RetryClient(
         request_timeout=TIMEOUT,
         raise_for_status=False,
@@ -96,23 +101,36 @@ def client(
         request_backoff_factor=0.25,
         request_max_retry_delay=60,
     )
-    return VendorClient(
+    made = VendorClient(
         base_url=config.base_url or default_base_url,
         headers=headers,
         auth=auth,
         paginator=paginator,
         session=retrying.session,
     )
+    if limit is not None:
+        made.limiter = limiter(limit)
+    return made
+
+
+def limiter(limit: tuple[int, float]) -> Limiter:
+    """Makes its callers wait, so that there are at most so many in so many seconds."""
+    calls, seconds = limit
+    return Limiter(Rate(calls, int(seconds * 1000)))
 
 
 def secret(config: SourceConfig, field: str = "api_key") -> str:
-    """The source's secret, from the environment or `.dlt/secrets.toml`; the sandbox has a public one."""
+    """The source's secret, from the environment or `.dlt/secrets.toml`.
+
+    Without one, and only towards a loopback address, it is the well-known one of the sandbox, such as
+    `sandbox-stripe-key` for `api_key`, `sandbox-salesforce-client-secret` for `client_secret`.
+    """
     key = f"sources.{config.name}.{field}"
     value: str | None = dlt.secrets.get(key)
     if value:
         return str(value)
-    if is_loopback(config.base_url) and config.type in SANDBOX_KEYS:
-        return SANDBOX_KEYS[config.type]
+    if is_loopback(config.base_url):
+        return f"sandbox-{config.type}-{field.removeprefix('api_').replace('_', '-')}"
     raise UserError(
         f"source {config.name!r} has no secret. Set the environment variable "
         f"{secret_name(config.name, field)}, or {field} under [sources.{config.name}] in .dlt/secrets.toml"

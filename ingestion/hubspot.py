@@ -9,7 +9,6 @@ recycle bin.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
@@ -21,7 +20,7 @@ from requests import Request, Response
 
 from ingestion import changes
 from ingestion.core import Batches, Feed, State, make_source
-from ingestion.http import VendorClient, client, explain, secret
+from ingestion.http import VendorClient, client, explain, limiter, secret
 from ingestion.hubspot_tables import (
     ACTIVITIES,
     CURSORS,
@@ -42,8 +41,8 @@ LIST_PAGE = 100
 HISTORY_PAGE = 50
 SEARCH_PAGE = 200
 LINKS_PAGE = 1000
-#: HubSpot allows five searches a second for a whole account.
-SEARCH_PAUSE = 0.2
+#: Requests in seconds: most of what HubSpot allows a private app, and of the searches it allows an account.
+LIMIT, SEARCH_LIMIT = (170, 10), (4, 1)
 
 LINKED_TO = ("companies", "contacts", "deals")
 
@@ -65,7 +64,7 @@ def check(config: SourceConfig) -> None:
 
 
 def _client(config: SourceConfig) -> VendorClient:
-    return client(config, BASE_URL, BearerTokenAuth(secret(config)))
+    return client(config, BASE_URL, BearerTokenAuth(secret(config)), limit=LIMIT)
 
 
 class _Account:
@@ -76,7 +75,7 @@ class _Account:
         self.lag_minutes = lag_minutes
         self.history: list[list[Row]] = []
         self.met: dict[str, set[str]] = {"contacts": set(), "deals": set()}
-        self.last_search = 0.0
+        self.searches = limiter(SEARCH_LIMIT)
 
     def feeds(self) -> dict[str, Feed]:
         """A feed per table of `TABLES`."""
@@ -172,7 +171,7 @@ class _Account:
             "properties": properties,
             "limit": SEARCH_PAGE,
         }
-        self._pause()
+        self.searches.try_acquire("searches")
         newest: list[str] = []
         for place, page in enumerate(
             self.api.paginate(
@@ -189,7 +188,7 @@ class _Account:
                 newest = [d for d in ([self._newest(kind)] if more else dates) if d]
             yield self._with_history(page, properties) if kind == "deals" else list(page)
             if page.paginator.has_next_page:
-                self._pause()
+                self.searches.try_acquire("searches")
         changes.advance_cursor(state, newest)
 
     def _newest(self, kind: str) -> str | None:
@@ -200,7 +199,7 @@ class _Account:
             "properties": [modified],
             "limit": 1,
         }
-        self._pause()
+        self.searches.try_acquire("searches")
         found = self.api.post_json(f"/crm/v3/objects/{kind}/search", body)["results"]
         return found[0]["properties"][modified] if found else None
 
@@ -229,10 +228,6 @@ class _Account:
         for result in self.api.post_json(path, {"inputs": [{"id": key} for key in ids]})["results"]:
             for found in result["to"]:
                 yield str(result["from"]["id"]), found
-
-    def _pause(self) -> None:
-        time.sleep(max(0.0, self.last_search + SEARCH_PAUSE - time.monotonic()))
-        self.last_search = time.monotonic()
 
 
 class _ById(BasePaginator):

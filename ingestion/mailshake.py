@@ -28,6 +28,8 @@ from settings.config import SourceConfig
 
 BASE_URL = "https://api.mailshake.com"
 VERSION = "2017-04-01"
+#: Requests in seconds: Mailshake counts a team's by the hour.
+LIMIT = (32_000, 3600)
 PAGE = 100
 #: Rows that are turned into one Arrow table.
 BATCH = 20_000
@@ -64,6 +66,7 @@ def _client(config: SourceConfig) -> VendorClient:
         BASE_URL,
         auth=HttpBasicAuth(secret(config), ""),
         paginator=JSONResponseCursorPaginator(cursor_path="nextToken", cursor_param="nextToken"),
+        limit=LIMIT,
     )
 
 

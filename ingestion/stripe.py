@@ -29,6 +29,8 @@ from settings.config import SourceConfig
 
 BASE_URL = "https://api.stripe.com"
 API_VERSION = "2025-09-30.clover"
+#: Requests in seconds: most of what Stripe allows an account, so that other programs have room.
+LIMIT, TEST_LIMIT = (80, 1), (20, 1)
 
 #: A page of a list costs about as much as this many single objects.
 PAGE_COST = 5
@@ -59,14 +61,16 @@ def check(config: SourceConfig) -> None:
 
 
 def _client(config: SourceConfig, api_version: str) -> VendorClient:
+    key = secret(config)
     return client(
         config,
         BASE_URL,
-        auth=BearerTokenAuth(secret(config)),
+        auth=BearerTokenAuth(key),
         paginator=JSONResponseCursorPaginator(
             cursor_path="data[-1].id", cursor_param="starting_after", has_more_path="has_more"
         ),
         headers={"Stripe-Version": api_version},
+        limit=TEST_LIMIT if key[2:].startswith("_test_") else LIMIT,
     )
 
 

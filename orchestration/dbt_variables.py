@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from ingestion.contract import contract
 from orchestration.environment import Environment
+from settings.config import SourceConfig
+from settings.paths import DBT_PROJECT
 from settings.vendors import FILES
 
 
@@ -14,11 +17,7 @@ def variables(environment: Environment, as_of: datetime | None) -> dict[str, Any
     config = environment.config
     sources = []
     for source in config.sources.values():
-        entry: dict[str, Any] = {"name": source.name, "silo": source.silo, "type": source.type}
-        if source.type == FILES:
-            from ingestion import files
-
-            entry["tables"] = sorted(set(files.tables(source)) - {files.UNPARSED})
+        entry = {"name": source.name, "silo": source.silo, "type": source.type, "tables": filled(source)}
         sources.append(entry)
     company = config.company
     given = {
@@ -33,3 +32,15 @@ def variables(environment: Environment, as_of: datetime | None) -> dict[str, Any
     if as_of is not None:
         given["as_of"] = as_of.isoformat(sep=" ")
     return given
+
+
+def filled(source: SourceConfig) -> list[str]:
+    """The contract tables that a source fills: those its mapping has, or its vendor a staging model for."""
+    if source.type == FILES:
+        from ingestion import files
+
+        return sorted(set(files.tables(source)) - {files.UNPARSED})
+    staging = DBT_PROJECT / "models" / "staging" / source.type
+    return [
+        table for table in contract()[source.silo] if (staging / f"stg_{source.type}__{table}.sql").exists()
+    ]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 
 from orchestration.dbt_manifest import build_manifest
 from orchestration.environment import Environment, prepare_folders
 from orchestration.run import sandbox_running
 from settings.errors import UserError
+
+#: Dagster's code servers end a moment after it does; longer than this and they are killed.
+LAST_ENDS_SECONDS = 15.0
 
 
 def serve(environment: Environment, port: int) -> None:
@@ -17,16 +23,33 @@ def serve(environment: Environment, port: int) -> None:
     command = [sys.executable, "-m", "dagster", "dev", "--module-name", "orchestration.definitions"]
     with sandbox_running(environment):
         build_manifest(environment)
-        dagster = subprocess.Popen([*command, "--host", "127.0.0.1", "--port", str(port)])
+        dagster = subprocess.Popen(
+            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            start_new_session=True,  # an interrupt from the keyboard is for us; its processes are one group
+        )
         try:
             code = dagster.wait()
         except KeyboardInterrupt:
             # It stops its web page, its daemon and the runs it started; killed, it would leave them behind.
             dagster.terminate()
             dagster.wait()
-            return
+            code = 0
+        finally:
+            _wait_for_group(dagster.pid)
     if code:
         raise UserError(
             f"Dagster ended with code {code}; what it said is above. If port {port} is taken, choose "
             "another with --port"
         )
+
+
+def _wait_for_group(group: int) -> None:
+    """Return when no process of the group is left."""
+    deadline = time.monotonic() + LAST_ENDS_SECONDS
+    try:
+        while time.monotonic() < deadline:
+            os.killpg(group, 0)
+            time.sleep(0.1)
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 KINDS = ("500", "401", "429", "broken_json", "slow", "new_field", "flip_type")
-#: Lists that hold a vendor's records.
-RECORD_LISTS = ("results", "data")
 MOST_SECONDS = 600.0
 
 
@@ -83,7 +81,11 @@ def _add_field(content: Any, name: str) -> Any:
     """A field nobody documented in every record: those of the lists, or the one object answered."""
     if not isinstance(content, dict):
         return content
-    lists = [key for key in RECORD_LISTS if isinstance(content.get(key), list)]
+    lists = [
+        key
+        for key, value in content.items()
+        if isinstance(value, list) and isinstance((value or [{}])[0], dict)
+    ]
     if not lists:
         return content | {name: "new"}
     return content | {

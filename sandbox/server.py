@@ -1,7 +1,8 @@
-"""The sandbox company's HTTP server: the three vendors' APIs, and a few paths of its own.
+"""The sandbox company's HTTP server: every vendor's API, and a few paths of its own.
 
-`/hubspot`, `/mailshake` and `/stripe` answer as the vendors do: key checked, rate limited. Of its own it has
-`GET /` (who is there), `POST /_sandbox/advance` {"days": n}, and `POST` and `DELETE /_sandbox/faults`
+`/hubspot`, `/stripe` and the others answer as the vendors do: key checked, rate limited. Each is a module of
+`sandbox.api` with `LIMIT`, `authorised`, `unauthorised`, `rate_limited` and `routes`. Of its own the server
+has `GET /` (who is there), `POST /_sandbox/advance` {"days": n}, and `POST` and `DELETE /_sandbox/faults`
 {"path": regex, "kind", "field", "times", "seconds"} (see `faults.py`).
 """
 
@@ -17,6 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,14 +31,14 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.api import hubspot, mailshake, stripe
 from sandbox.client import is_running
 from sandbox.faults import Fault, Faults
 from sandbox.state import Company
 from sandbox.world import World
 from settings.errors import UserError
+from settings.vendors import vendors
 
-VENDORS: dict[str, ModuleType] = {"hubspot": hubspot, "mailshake": mailshake, "stripe": stripe}
+VENDORS: dict[str, ModuleType] = {name: import_module(f"sandbox.api.{name}") for name in vendors()}
 
 
 class RateLimiter:

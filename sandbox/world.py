@@ -71,6 +71,7 @@ class Company:
     tax_id: str | None = None
     billing_customer_id: str | None = None  # explicit link CRM -> billing, where sales entered it
     archived_at: datetime | None = None
+    merged_into: str | None = None  # archived because it was merged into that company
     history: History = field(default_factory=dict)  # lifecycle_stage, owner_id
 
 
@@ -95,6 +96,7 @@ class Contact:
     campaign_id: str | None = None  # e-mail campaign that made the lead, if known to the CRM
     first_response_at: datetime | None = None  # first human outbound after the lead was created
     archived_at: datetime | None = None
+    merged_into: str | None = None  # archived because it was merged into that contact
     history: History = field(default_factory=dict)  # lifecycle_stage, owner_id
 
 

@@ -128,8 +128,12 @@ class Thresholds(_Section):
 
 
 class Sandbox(_Section):
-    """[sandbox]: the fictional company that `revops run` starts beside the run."""
+    """[sandbox]: the fictional company that `revops run` starts beside the run.
 
+    Each of `vendors` is a source of that name, without a table of its own.
+    """
+
+    vendors: list[str] = Field(default_factory=list)
     port: int = Field(8600, ge=1, le=65535)
     seed: int = Field(7, ge=0)
     months: int = Field(24, ge=1, le=120)
@@ -161,13 +165,16 @@ def load_config(path: Path) -> Config:
     """Read and check a revops.toml. Raises `UserError` naming every fault."""
     raw = _toml(path)
     faults: list[str] = []
-    sources = raw.get("sources")
-    if not isinstance(sources, dict) or not sources:
+    sources = raw.get("sources") or {}
+    if not isinstance(sources, dict) or not (sources or _vendors(raw.get("sandbox"))):
         faults.append(
             '[sources]: no source is configured. Add for example [sources.hubspot] with silo = "crm" and '
             'type = "hubspot"'
         )
         sources = {}
+    demonstrated, found = _demonstrated(raw.get("sandbox"), sources)
+    faults += found
+    sources = demonstrated | sources
     for name, entry in sources.items():
         faults += _source_faults(path, name, entry)
     given = {**raw, "path": path, "sources": {n: _named(n, e, path) for n, e in sources.items()}}
@@ -181,6 +188,37 @@ def load_config(path: Path) -> Config:
         listed = "\n".join(f"  - {fault}" for fault in dict.fromkeys(faults))
         raise UserError(f"{path} cannot be used:\n{listed}")
     return config
+
+
+def _demonstrated(sandbox: Any, sources: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The sources that [sandbox] vendors stands for, and what is wrong with that list."""
+    found: dict[str, Any] = {}
+    faults = []
+    taken: dict[str, str] = {}
+    for vendor in _vendors(sandbox):
+        where = f"[sandbox]: vendors: {vendor!r}"
+        silo = vendors().get(vendor)
+        if silo is None:
+            faults.append(f"{where}: no such vendor{_hint(vendor, list(vendors()))}")
+        elif vendor in sources:
+            faults.append(f"{where} is a table under [sources] too. Remove one of them")
+        elif silo in taken:
+            faults.append(
+                f"{where} shows the same company as {taken[silo]!r}, which would count twice. "
+                "Remove one of them"
+            )
+        else:
+            taken[silo] = vendor
+            base_url = (
+                f"http://127.0.0.1:{sandbox.get('port', Sandbox.model_fields['port'].default)}/{vendor}"
+            )
+            found[vendor] = {"silo": silo, "type": vendor, "base_url": base_url}
+    return found, faults
+
+
+def _vendors(sandbox: Any) -> list[str]:
+    listed = sandbox.get("vendors") if isinstance(sandbox, dict) else None
+    return [vendor for vendor in listed if isinstance(vendor, str)] if isinstance(listed, list) else []
 
 
 def _toml(path: Path) -> dict[str, Any]:

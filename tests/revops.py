@@ -116,11 +116,9 @@ def free_port() -> int:
 
 def sandbox_company(folder: Path, size: int = 300, months: int = 24, extra: str = "") -> Revops:
     """The project's own revops.toml on a free port, with a company of another size if asked for."""
-    port = free_port()
     text = (ROOT / "revops.toml").read_text(encoding="utf-8")
     for old, new in (
-        ("127.0.0.1:8600", f"127.0.0.1:{port}"),
-        ("port = 8600", f"port = {port}"),
+        ("port = 8600", f"port = {free_port()}"),
         ("size = 300", f"size = {size}"),
         ("months = 24", f"months = {months}"),
         ('"mappings/', f'"{ROOT}/mappings/'),
@@ -131,3 +129,18 @@ def sandbox_company(folder: Path, size: int = 300, months: int = 24, extra: str 
     config = folder / "revops.toml"
     config.write_text(text + extra, encoding="utf-8")
     return Revops(folder / "home", config)
+
+
+def seen_through(folder: Path, crm: str, email: str, billing: str, size: int, months: int) -> Revops:
+    """The sandbox company as these vendors show it; sources are named by silo, whoever the vendor is."""
+    revops = sandbox_company(folder, size, months)
+    text = revops.config.read_text(encoding="utf-8")
+    port = text.split("port = ")[1].split()[0]
+    listed = 'vendors = ["hubspot", "mailshake", "stripe"]'
+    assert listed in text
+    sources = "".join(
+        f'[sources.{silo}]\nsilo = "{silo}"\ntype = "{vendor}"\nbase_url = "http://127.0.0.1:{port}/{vendor}"\n'
+        for silo, vendor in (("crm", crm), ("email", email), ("billing", billing))
+    )
+    revops.config.write_text(text.replace(listed, "") + sources, encoding="utf-8")
+    return revops

@@ -14,10 +14,26 @@ import yaml
 from jinja2 import Environment
 
 _PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
-_SILOS = {"hubspot": "crm", "mailshake": "email", "stripe": "billing"}
+_SILOS = {
+    source["name"]: source["config"]["meta"]["silo"]
+    for path in sorted((_PROJECT / "models" / "staging").glob("*/_sources.yml"))
+    for source in yaml.safe_load(path.read_text(encoding="utf-8"))["sources"]
+    if source["name"] != "files"
+}
 _VARIABLES: dict[str, Any] = {
     **yaml.safe_load((_PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"],
-    "sources": [{"name": vendor, "silo": silo, "type": vendor} for vendor, silo in _SILOS.items()],
+    "sources": [
+        {
+            "name": vendor,
+            "silo": silo,
+            "type": vendor,
+            "tables": [
+                path.stem.removeprefix(f"stg_{vendor}__")
+                for path in sorted((_PROJECT / "models" / "staging" / vendor).glob("*.sql"))
+            ],
+        }
+        for vendor, silo in _SILOS.items()
+    ],
     "source_types": list(_SILOS),
     "silos": ["crm", "email", "billing", "finance"],
 }

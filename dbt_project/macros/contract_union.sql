@@ -8,14 +8,15 @@
             {%- endfor %}
             {%- if not model.columns %} null as source{% endif %}
         where false
-        {%- for vendor in var('source_types') if table in vendor_tables().get(vendor, []) %}
-        {%- if var('sources') | selectattr('type', 'equalto', vendor) | selectattr('silo', 'equalto', silo) | list %}
+        {%- set vendors, files = [], [] %}
+        {%- for configured in var('sources') if configured.silo == silo and table in configured.tables %}
+        {%- do (files.append(configured) if configured.type == 'files' else vendors.append(configured.type)) %}
+        {%- endfor %}
+        {%- for vendor in vendors | unique | sort %}
         union all by name
         select * from {{ ref('stg_' ~ vendor ~ '__' ~ table) }}
-        {%- endif %}
         {%- endfor %}
-        {%- for configured in var('sources')
-            if configured.type == 'files' and configured.silo == silo and table in configured.tables %}
+        {%- for configured in files %}
         union all by name
         select '{{ configured.name }}' as source, _loaded_at as loaded_at, * exclude (_loaded_at)
         from raw_{{ configured.name }}.{{ table }} /* {{ source('files', silo ~ '__' ~ table) }} */

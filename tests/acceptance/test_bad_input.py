@@ -24,9 +24,9 @@ class Company(Revops):
     @property
     def address(self) -> str:
         """Where its systems answer."""
-        found = re.search(r"http://127\.0\.0\.1:\d+", self.config.read_text(encoding="utf-8"))
+        found = re.search(r"port = (\d+)", self.config.read_text(encoding="utf-8"))
         assert found
-        return found[0]
+        return f"http://127.0.0.1:{found[1]}"
 
     @contextlib.contextmanager
     def faults(self, *faults: dict[str, Any]) -> Iterator[None]:
@@ -173,7 +173,11 @@ def test_a_dead_address_and_a_column_the_file_lacks_are_named(company: Company, 
     revops = company.changed(
         "dead.toml",
         (f"{ROOT}/mappings/finance.toml", str(own)),
-        (f"{company.address}/stripe", f"{dead}/stripe"),
+        ('"mailshake", "stripe"]', '"mailshake"]'),
+        (
+            "[sandbox]",
+            f'[sources.stripe]\nsilo = "billing"\ntype = "stripe"\nbase_url = "{dead}/stripe"\n\n[sandbox]',
+        ),
     )
     column, address = sorted(refused(revops).splitlines())
     assert column == (

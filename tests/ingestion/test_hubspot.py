@@ -57,7 +57,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(hubspot, "SEARCH_PAUSE", 0)
+    monkeypatch.setattr(hubspot, "SEARCH_LIMIT", (1000, 1))
     with serving(Portal(small_world())) as portal:
         yield Bench(portal, tmp_path)
 

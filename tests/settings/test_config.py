@@ -8,6 +8,7 @@ from revops import ROOT
 
 from settings.config import load_config
 from settings.errors import UserError
+from settings.vendors import vendors
 
 CRM = '[sources.crm]\nsilo = "crm"\ntype = "hubspot"\n'
 FILES = '[sources.crm]\nsilo = "crm"\ntype = "files"\n'
@@ -126,6 +127,19 @@ BAD_VALUES = [
         "[thresholds]: hold_share = nan: input should be a finite number",
     ),
     (CRM + "[sandbox]\nport = 0", "[sandbox]: port = 0: input should be greater than or equal to 1"),
+    (
+        CRM + '[sandbox]\nvendors = ["strip"]',
+        "[sandbox]: vendors: 'strip': no such vendor; did you mean 'stripe'?",
+    ),
+    (
+        '[sandbox]\nvendors = ["stripe"]\n[sources.stripe]\nsilo = "billing"\ntype = "stripe"',
+        "[sandbox]: vendors: 'stripe' is a table under [sources] too. Remove one of them",
+    ),
+    (
+        '[sandbox]\nvendors = ["hubspot", "hubspot"]',
+        "[sandbox]: vendors: 'hubspot' shows the same company as 'hubspot', which would count twice. "
+        "Remove one of them",
+    ),
     (CRM + "[sandbox]\nsize = 1", "[sandbox]: size = 1: input should be greater than or equal to 20"),
 ]
 
@@ -149,8 +163,8 @@ SOURCES = [
         "[sources.crm]: type = 'hubspto': no such type; did you mean 'hubspot'?",
     ),
     (
-        CRM.replace('"hubspot"', '"salesforce"'),
-        "[sources.crm]: type = 'salesforce': no such type. There is files, hubspot, mailshake, stripe",
+        CRM.replace('"hubspot"', '"abacus"'),
+        f"[sources.crm]: type = 'abacus': no such type. There is {', '.join(sorted([*vendors(), 'files']))}",
     ),
     (
         CRM.replace('"crm"', '"billing"'),

@@ -137,6 +137,7 @@ final as (
         owned.product,
         owned.lead_source,
         owned.opportunity_type,
+        owned.pipeline,
         owned.stage,
         owned.outcome,
         {{ cents(

@@ -25,7 +25,7 @@ configured (source, silo, table_name) as (
 
     values
     {% for configured in var('sources') -%}
-    {% for table in configured.tables or vendor_tables().get(configured.type, []) -%}
+    {% for table in configured.tables -%}
     ('{{ configured.name }}', '{{ configured.silo }}', '{{ table }}'),
     {% endfor -%}
     {% endfor -%}

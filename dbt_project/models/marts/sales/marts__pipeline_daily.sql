@@ -20,6 +20,12 @@ history as (
 
 ),
 
+stages as (
+
+    select * from {{ ref('crm__stages') }}
+
+),
+
 fx_rates as (
 
     select * from {{ ref('finance__fx_rates') }}
@@ -167,7 +173,7 @@ final as (
         daily.opportunity_id,
         opportunities.account,
         opportunities.opportunity_type,
-        daily.stage,
+        coalesce(stages.label, daily.stage) as stage,
         case when opportunities.closed_on > daily.day then 'open' else opportunities.outcome end as outcome,
         try_cast(daily.amount as decimal(18, 4)) as amount_local,
         opportunities.currency,
@@ -182,6 +188,11 @@ final as (
     from daily
     inner join opportunities
         on daily.source = opportunities.source and daily.opportunity_id = opportunities.opportunity_id
+    left join stages
+        on
+            daily.source = stages.source
+            and opportunities.pipeline = stages.pipeline
+            and daily.stage = stages.stage
     asof left join rates
         on opportunities.currency = rates.currency and daily.day >= rates.rate_date
 
