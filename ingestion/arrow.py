@@ -21,6 +21,19 @@ from settings.errors import UserError
 
 log = logging.getLogger(__name__)
 
+
+class TypeFlipError(UserError):
+    """A column whose values are no longer of its type, with the rows that say so."""
+
+    def __init__(self, message: str, table: str, rows: list[Mapping[str, Any]]) -> None:
+        super().__init__(message)
+        self.table = table
+        self.rows = rows
+
+
+#: Of an Arrow table, whose columns have one type each, this many rows show what came.
+ROWS_ASIDE = 100
+
 TYPES: dict[str, pa.DataType] = {
     "text": pa.string(),
     "json": pa.string(),
@@ -50,17 +63,19 @@ def to_arrow(
         unknown = row.keys() - known
         _announce(table, unknown, announced)
         extras.append(_json({k: row[k] for k in sorted(unknown)}) if unknown else None)
-    arrays = [_array(table, name, kind, [row.get(name) for row in rows]) for name, kind in columns.items()]
+    arrays = [_array(table, name, kind, rows) for name, kind in columns.items()]
     return pa.table([*arrays, pa.array(extras, pa.string())], names=[*columns, "_extra"])
 
 
-def _array(table: str, column: str, kind: str, values: list[Any]) -> pa.Array:
+def _array(table: str, column: str, kind: str, rows: Sequence[Mapping[str, Any]]) -> pa.Array:
     read = READERS[kind]
+    values = [row.get(column) for row in rows]
     try:
         return pa.array([None if v is None else read(v) for v in values], TYPES[kind])
     except (ValueError, TypeError, InvalidOperation, pa.ArrowInvalid, OverflowError):
-        culprit = next((v for v in values if not _readable(read, kind, v)), None)
-        raise UserError(_flipped(table, column, kind, _kind_of(culprit))) from None
+        culprits = [row for row in rows if not _readable(read, kind, row.get(column))]
+        message = _flipped(table, column, kind, _kind_of(culprits[0][column]))
+        raise TypeFlipError(message, table, culprits) from None
 
 
 def _readable(read: Callable[[Any], Any], kind: str, value: Any) -> bool:
@@ -100,7 +115,8 @@ def _cast(table: str, columns: Mapping[str, str], rows: pa.Table, extras: pa.Arr
         try:
             arrays.append(rows[name].cast(TYPES[kind]))
         except pa.ArrowInvalid:
-            raise UserError(_flipped(table, name, kind, str(rows[name].type))) from None
+            message = _flipped(table, name, kind, str(rows[name].type))
+            raise TypeFlipError(message, table, rows.slice(0, ROWS_ASIDE).to_pylist()) from None
     return pa.table([*arrays, extras], names=[*columns, "_extra"])
 
 

@@ -32,13 +32,43 @@ class _Held:
         return f'"{self.dataset}"."{table}"'
 
 
+@dataclass(frozen=True)
+class Backfill:
+    """What a load reads again: everything since an instant, of one raw table or of all of them."""
+
+    since: datetime
+    table: str | None = None
+
+
 _held: ContextVar[_Held] = ContextVar("held")
+_backfill: ContextVar[Backfill | None] = ContextVar("backfill", default=None)
+_table: ContextVar[str] = ContextVar("table")
 
 
-def cursor_start(state: dict[str, Any], lag_minutes: int, name: str = "cursor") -> datetime | None:
-    """Where to read on from: the newest moment seen, minus the lag window. None on a first load."""
+def cursor_start(
+    state: dict[str, Any], lag_minutes: int, name: str = "cursor", for_all: bool = False
+) -> datetime | None:
+    """Where to read on from: the newest moment seen, minus the lag window, or where a backfill begins.
+
+    None on a first load. With `for_all` the cursor serves every table, and so the backfill of any.
+    """
     seen = state.get(name)
-    return None if seen is None else datetime.fromisoformat(seen) - timedelta(minutes=lag_minutes)
+    if seen is None:
+        return None
+    start = datetime.fromisoformat(seen) - timedelta(minutes=lag_minutes)
+    asked = backfill(for_all)
+    return min(start, asked.since) if asked is not None else start
+
+
+def backfill(for_all: bool = False) -> Backfill | None:
+    """The backfill under way, if the table being read (`for_all`: any table) is part of it."""
+    asked = _backfill.get()
+    return asked if asked is not None and (for_all or asked.table in (None, _table.get())) else None
+
+
+def reading(table: str) -> None:
+    """From now on it is this table's feed that runs."""
+    _table.set(table)
 
 
 def advance_cursor(
@@ -126,8 +156,11 @@ def exists(table: str) -> bool:
 
 
 @contextmanager
-def comparing(warehouse: Path, dataset: str) -> Iterator[None]:
-    """While it lasts, the functions above compare with this dataset of the warehouse."""
+def comparing(warehouse: Path, dataset: str, again: Backfill | None = None) -> Iterator[None]:
+    """While it lasts, the functions above compare with this dataset of the warehouse.
+
+    With `again`, its part of the source is read once more.
+    """
     connection = duckdb.connect(str(warehouse) if warehouse.exists() else ":memory:")
     try:
         connection.execute("set timezone = 'UTC'")
@@ -136,11 +169,12 @@ def comparing(warehouse: Path, dataset: str) -> Iterator[None]:
         )
         found = connection.execute(listed, [dataset]).fetchall()
         columns = {table: frozenset(names) for table, names in found}
-        token = _held.set(_Held(connection, dataset, columns))
+        token, asked = _held.set(_Held(connection, dataset, columns)), _backfill.set(again)
         try:
             yield
         finally:
             _held.reset(token)
+            _backfill.reset(asked)
     finally:
         connection.close()
 

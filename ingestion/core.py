@@ -8,8 +8,10 @@ crash, a failed load or a deleted warehouse can never leave a cursor ahead of it
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,11 +27,12 @@ from dlt.common.schema.typing import TSchemaContractDict
 from dlt.extract import DltResource, DltSource
 
 from ingestion import changes
-from ingestion.arrow import TYPES, to_arrow
+from ingestion.arrow import TYPES, TypeFlipError, to_arrow
 from ingestion.http import chain, explain, placed
 from settings.config import SourceConfig
 from settings.errors import UserError
 from settings.paths import Home
+from settings.vendors import FILES
 
 #: What a feed gets: its table's remembered state, a dict it may change (kept only if the load succeeds).
 State = dict[str, Any]
@@ -112,6 +115,13 @@ class _Heard(logging.Handler):
         logging.getLogger(__package__).removeHandler(self)
 
 
+def raw_tables(config: SourceConfig) -> Mapping[str, TableSpec]:
+    """Every raw table that a source loads."""
+    module = importlib.import_module(f"ingestion.{config.type}")
+    tables: Mapping[str, TableSpec] = module.tables(config) if config.type == FILES else module.TABLES
+    return tables
+
+
 def make_source(
     config: SourceConfig, tables: Mapping[str, TableSpec], feeds: Mapping[str, Feed]
 ) -> DltSource:
@@ -128,8 +138,13 @@ def make_source(
     return build()
 
 
-def load_source(config: SourceConfig, as_of: datetime, home: Home) -> LoadReport:
-    """Load everything new of one source into `raw_<name>`; on any fault nothing of it is half-loaded."""
+def load_source(
+    config: SourceConfig, as_of: datetime, home: Home, backfill: changes.Backfill | None = None
+) -> LoadReport:
+    """Load everything new of one source into `raw_<name>`; on any fault nothing of it is half-loaded.
+
+    In: `backfill`, what is to be read again although it was loaded. Raises `UserError`.
+    """
     _configure_dlt()
     module = importlib.import_module(f"ingestion.{config.type}")
     _counter.tables.clear()
@@ -138,18 +153,23 @@ def load_source(config: SourceConfig, as_of: datetime, home: Home) -> LoadReport
         pipeline = _pipeline(config, home)
         with _Heard(config.name) as heard:
             source = module.source(config, as_of)
-            with changes.comparing(home.warehouse, pipeline.dataset_name):
+            with changes.comparing(home.warehouse, pipeline.dataset_name, backfill):
                 pipeline.extract(source, loader_file_format="parquet")
         _write(pipeline)
+        shutil.rmtree(home.quarantine / config.name, ignore_errors=True)
         return LoadReport(config.name, _totals(home, pipeline.dataset_name, source), heard.messages)
     except Exception as exc:
         if any(isinstance(cause, KeyboardInterrupt) for cause in chain(exc)):
             raise KeyboardInterrupt from None  # what dlt makes of Ctrl-C is an ordinary exception too
         if pipeline is not None:
             pipeline.drop()
-        flipped = next((c for c in chain(exc) if isinstance(c, DataValidationError)), None)
-        if flipped is not None:
-            raise UserError(_declared_anew(config.name, flipped)) from exc
+        for cause in chain(exc):
+            if isinstance(cause, DataValidationError):
+                raise UserError(_declared_anew(config.name, cause)) from exc
+            if isinstance(cause, TypeFlipError):
+                raise UserError(
+                    f"{explain(cause, config.name)}. {_put_aside(config.name, cause, home)}"
+                ) from exc
         raise explain(exc, config.name) from exc
 
 
@@ -188,6 +208,7 @@ def _resource(name: str, spec: TableSpec, feed: Feed) -> DltResource:
 
     def rows() -> Iterator[Any]:
         state = dlt.current.resource_state()
+        changes.reading(name)
         if not changes.exists(name):
             yield _finished(to_arrow(name, spec.columns, []), spec)
         yield from _changed(name, spec, feed(state))
@@ -258,6 +279,16 @@ def deleted(name: str, spec: TableSpec, seen: list[pa.Table]) -> pa.Table:
             "a truncated answer. Nothing was loaded; if they are really gone, run with REVOPS_ALLOW_SHRINK=1"
         )
     return changes.marked_deleted(lost).cast(typed)
+
+
+def _put_aside(source: str, flip: TypeFlipError, home: Home) -> str:
+    """Keep the rows that stopped a load where only their owner reads them; says where."""
+    place = home.quarantine / source / f"{flip.table}.jsonl"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.touch(mode=0o600)
+    lines = [json.dumps(dict(row), default=str, ensure_ascii=False) for row in flip.rows]
+    place.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return f"{len(flip.rows)} such row(s) are kept in {place}"
 
 
 def _declared_anew(source: str, flipped: DataValidationError) -> str:

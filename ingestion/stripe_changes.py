@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ingestion.changes import advance_cursor, cursor_start
+from ingestion.changes import advance_cursor, backfill, cursor_start
 from ingestion.http import VendorClient
 
 Json = dict[str, Any]
@@ -51,9 +51,11 @@ class Replay:
         """Read the log from the remembered event on, and remember the newest one."""
         newest = self._newest()
         clock = max(self.as_of, newest or self.as_of)
-        start = cursor_start(state, self.lag_minutes)
-        last_clock = state.get("clock")
-        self.is_full = start is None or clock - datetime.fromisoformat(last_clock or state["cursor"]) > KEPT
+        start = cursor_start(state, self.lag_minutes, for_all=True)
+        reached = start
+        if start is not None and backfill(for_all=True) is None:
+            reached = datetime.fromisoformat(state.get("clock") or state["cursor"])
+        self.is_full = reached is None or clock - reached > KEPT
         advance_cursor(state, [newest or self.as_of])
         state["clock"] = clock.isoformat()
         if not self.is_full and start is not None:

@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 import traceback
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -73,15 +74,27 @@ ReportOption = Annotated[ReportFormat, typer.Option("--format", help="How to wri
 
 
 @app.command()
-def run(config: ConfigOption = None, format: ReportOption = ReportFormat.table) -> None:
+def run(
+    source: Annotated[
+        str | None, typer.Option(help="Load only this source; the others stay as they are.")
+    ] = None,
+    table: Annotated[str | None, typer.Option(help="With --since: read only this table again.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Read again what the source has recorded or changed since.")
+    ] = None,
+    config: ConfigOption = None,
+    format: ReportOption = ReportFormat.table,
+) -> None:
     """Run the whole pipeline once: load, build, check, publish."""
     from rich.console import Console
 
     from orchestration import pipeline_screen, reading
     from orchestration.environment import load_environment
+    from orchestration.scope import scope
 
     environment = load_environment(config)
-    report = pipeline_screen.run_watched(environment, Console(file=sys.stderr))
+    asked = scope(environment, source, table, since)
+    report = pipeline_screen.run_watched(environment, Console(file=sys.stderr), asked)
     if format is ReportFormat.table:
         pipeline_screen.show(environment, report, Console())
     else:

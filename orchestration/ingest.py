@@ -1,25 +1,18 @@
 """Each configured source as assets: the system it reads, and its raw tables."""
 
-import importlib
 from collections.abc import Iterator
 
 import dagster as dg
 
-from ingestion.core import TableSpec, load_source
+from ingestion.core import load_source, raw_tables
 from orchestration.environment import Environment
 from orchestration.keys import api_key, raw_key
+from orchestration.scope import backfill_of
 from orchestration.steps import POOL, WRITER, instant_of
 from settings.config import SourceConfig
-from settings.vendors import FILES
 
 #: What a load noticed and did not stop at, as metadata of the system it read.
 WARNINGS = "warnings"
-
-
-def raw_tables(source: SourceConfig) -> dict[str, TableSpec]:
-    """Every table that a source loads."""
-    module = importlib.import_module(f"ingestion.{source.type}")
-    return module.tables(source) if source.type == FILES else module.TABLES
 
 
 def build_assets(environment: Environment) -> list[dg.AssetsDefinition | dg.AssetSpec]:
@@ -57,7 +50,8 @@ def _tables(environment: Environment, source: SourceConfig) -> dg.AssetsDefiniti
         name=f"load_{source.name}", specs=specs, required_resource_keys={WRITER}, pool=POOL, can_subset=False
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
-        report = load_source(source, instant_of(context, environment), environment.home)
+        instant = instant_of(context, environment)
+        report = load_source(source, instant, environment.home, backfill_of(context.run.tags, source.name))
         if report.warnings:
             context.log_event(dg.AssetObservation(api_key(source.name), metadata={WARNINGS: report.warnings}))
         for name, table in report.tables.items():

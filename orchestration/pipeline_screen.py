@@ -9,12 +9,13 @@ from rich.console import Console
 from orchestration import reading, screens
 from orchestration.environment import Environment
 from orchestration.run import RunReport, run
+from orchestration.scope import Scope
 
 
-def run_watched(environment: Environment, console: Console) -> RunReport:
-    """Run the pipeline with a progress bar a step."""
+def run_watched(environment: Environment, console: Console, scope: Scope | None) -> RunReport:
+    """Run the pipeline, or the part of it in `scope`, with a progress bar a step."""
     with screens.progress(console) as tell:
-        return run(environment, tell)
+        return run(environment, tell, scope)
 
 
 def show(environment: Environment, report: RunReport, console: Console) -> None:

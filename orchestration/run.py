@@ -14,6 +14,7 @@ from typing import Any
 
 from orchestration.dbt_manifest import build_manifest
 from orchestration.environment import Environment, prepare_folders
+from orchestration.scope import Scope
 from settings.errors import UserError
 from settings.lock import run_lock
 
@@ -62,8 +63,8 @@ def sandbox_running(environment: Environment) -> Iterator[None]:
         yield
 
 
-def run(environment: Environment, watch: Watcher) -> RunReport:
-    """The whole pipeline once.
+def run(environment: Environment, watch: Watcher, scope: Scope | None = None) -> RunReport:
+    """The whole pipeline once, or with `scope` all of it but the loads of the other sources.
 
     Raises `UserError` for what stops it before it begins; what goes wrong in a step is in the report.
     """
@@ -76,7 +77,7 @@ def run(environment: Environment, watch: Watcher) -> RunReport:
             build_manifest(environment)
             imports.join()
             watch("prepare", "ends", 1)
-            report = _execute(environment, watch)
+            report = _execute(environment, watch, scope)
     report.seconds = time.monotonic() - started
     return report
 
@@ -92,7 +93,7 @@ def _import_aside(module: str) -> threading.Thread:
     return thread
 
 
-def _execute(environment: Environment, watch: Watcher) -> RunReport:
+def _execute(environment: Environment, watch: Watcher, scope: Scope | None) -> RunReport:
     import dagster as dg
     from dagster._core.instance.ref import InstanceRef
 
@@ -113,12 +114,18 @@ def _execute(environment: Environment, watch: Watcher) -> RunReport:
         ) as instance,
     ):
         job = build(environment).resolve_job_def(JOB)
+        selected = None
+        if scope is not None:
+            others = {f"raw_{name}" for name in environment.config.sources if name != scope.source}
+            selected = [key for key in job.asset_layer.selected_asset_keys if key.path[0] not in others]
         tables = {node.name: len(node.definition.output_defs) for node in job.nodes}
         instance.add_event_listener(run_id, lambda entry: _tell(entry.dagster_event, tables, watch))
         result = job.execute_in_process(
             instance=instance,
             run_id=run_id,
             raise_on_error=False,
+            asset_selection=selected,
+            tags=scope.tags() if scope is not None else None,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     report = RunReport("done" if result.success else "failed")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 from datetime import UTC, datetime
 
+from ingestion.core import raw_tables
 from orchestration import dbt, reading
 from orchestration.dbt_manifest import build_manifest
 from orchestration.environment import Environment, prepare_folders
-from orchestration.ingest import raw_tables
 from orchestration.keys import raw_key
 from orchestration.run import sandbox_running
 from settings.config import SourceConfig

@@ -75,12 +75,15 @@ class Company(_Section):
     @property
     def as_of_instant(self) -> datetime | None:
         """The configured `as_of` as the first instant that no longer counts; None means now."""
-        zone = ZoneInfo(self.timezone)
         if isinstance(self.as_of, datetime):
-            return self.as_of if self.as_of.tzinfo else self.as_of.replace(tzinfo=zone)
+            return self.instant(self.as_of)
         if self.as_of is None:
             return None
-        return datetime.combine(self.as_of + timedelta(days=1), time(), zone)
+        return self.instant(datetime.combine(self.as_of + timedelta(days=1), time()))
+
+    def instant(self, moment: datetime) -> datetime:
+        """A moment somebody wrote; without a zone it is in the reporting time zone."""
+        return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self.timezone))
 
 
 class SourceConfig(_Section):

@@ -58,6 +58,11 @@ class Home:
         return self.root / "verdict.json"
 
     @property
+    def quarantine(self) -> Path:
+        """Rows that stopped a load, by source and table, until the source loads again."""
+        return self.root / "quarantine"
+
+    @property
     def lock(self) -> Path:
         """Held by whoever writes."""
         return self.root / "run.lock"
