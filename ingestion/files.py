@@ -1,12 +1,14 @@
 """Any export as a source: files, mapped to the silo contract by a mapping file (`ingestion.mapping`).
 
-In: CSV, JSON lines or Parquet files. Out: raw tables named and typed like the contract tables of the source's
-silo, merged on the contract's keys; rows gone from the files are marked `is_deleted`. A value that an
-expression cannot convert is NULL and its row is kept, and listed in the table `_unparsed`.
+In: CSV, JSON lines, Parquet or Excel files, read anew when one of them has changed. Out: raw tables named
+and typed like the contract tables of the source's silo, merged on the contract's keys; rows gone from the
+files are marked `is_deleted`. A value that an expression cannot convert is NULL and its row is kept, and
+listed in the table `_unparsed`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -22,7 +24,7 @@ from ingestion import changes
 from ingestion.arrow import TYPES
 from ingestion.contract import FILLED_IN, ContractTable, contract
 from ingestion.core import SHRINK_FREE_ROWS, SHRINK_LIMIT, Batches, Feed, State, TableSpec, make_source
-from ingestion.files_reader import literal, open_files, short
+from ingestion.files_reader import damage, literal, open_files, short, stamp
 from ingestion.mapping import FileMapping, TableMapping, identifier, read_mapping, suggest
 from settings.config import SourceConfig
 from settings.errors import UserError
@@ -127,11 +129,15 @@ class _Load:
         self.mapping = mapping
         self.specs = specs
         self.found: list[pa.Table] = []
+        self.files = stamp(mapping)
 
     def table(self, name: str, state: State) -> Batches:
-        """The rows of one table, then those gone from the files."""
+        """The rows of one table, then those gone from the files; nothing if neither it nor a file changed."""
+        if self._is_unchanged(name, state):
+            return
         with open_files(self.mapping) as connection:
             rows, unparsed = evaluate(connection, self.mapping, self.mapping.tables[name], self.specs[name])
+        self._refuse_moving_files()
         if unparsed.num_rows:
             log.warning(
                 "mapping %s: %d value(s) of table %s could not be converted; see %s",
@@ -144,8 +150,27 @@ class _Load:
         yield rows
         yield from _gone(name, self.specs[name], rows, self.mapping)
 
+    def _is_unchanged(self, name: str, state: State) -> bool:
+        """Whether files, mapping and columns are those of the last load; remembers how they are now."""
+        seen = repr((self.files, self.mapping, self.specs))
+        now = hashlib.sha256(seen.encode()).hexdigest()
+        is_same = state.get("read") == now and changes.exists(name) and changes.backfill() is None
+        state["read"] = now
+        return is_same
+
+    def _refuse_moving_files(self) -> None:
+        """Refuse a file that somebody is still writing."""
+        for before, after in zip(self.files, stamp(self.mapping), strict=True):
+            if before != after:
+                raise UserError(
+                    f"mapping {self.mapping.path}: {before[0]} was written to while it was read. Nothing was "
+                    "loaded; run again when the export is done"
+                )
+
     def unparsed(self, state: State) -> Batches:
         """What could not be converted, then what can be by now."""
+        if self._is_unchanged(UNPARSED, state):
+            return
         rows = pa.concat_tables([_ARROW_UNPARSED.empty_table(), *self.found])
         yield rows
         yield from _gone(UNPARSED, _UNPARSED_SPEC, rows, None)
@@ -181,7 +206,7 @@ def evaluate(
             f"given.* from (\n{table.query}\n) given"
         )
     except duckdb.Error as exc:
-        raise UserError(f"{where}: {table.origin} cannot be read: {short(exc)}") from exc
+        raise UserError(f"{where}: {table.origin} cannot be read: {damage(mapping, exc)}") from exc
     casts = {column: _typed(expression, spec.columns[column]) for column, expression in table.columns.items()}
     strict = {column: _LENIENT.sub(r"\1", sql) for column, sql in casts.items()}
     bad: dict[str, str] = {}

@@ -6,10 +6,13 @@ import gzip
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from ingestion.files_excel import UnreadableError, read_sheets
 from ingestion.mapping import FileInput, FileMapping, identifier
 from settings.errors import UserError
 
@@ -30,16 +33,67 @@ def open_files(mapping: FileMapping) -> Iterator[duckdb.DuckDBPyConnection]:
                 query = _query(connection, entry)
                 connection.execute(f"create view {identifier(entry.name)} as {query}")
                 connection.execute(f"describe {identifier(entry.name)}").fetchall()
-            except duckdb.Error as exc:
+            except (duckdb.Error, UnreadableError) as exc:
                 names = ", ".join(path.name for path in entry.paths[:3])
                 raise UserError(
                     f"mapping {mapping.path}: [files] {entry.name}: {names} cannot be read as {entry.kind}: "
-                    f"{short(exc)}"
+                    f"{damage(mapping, exc)}"
                 ) from exc
         yield connection
 
 
+def stamp(mapping: FileMapping) -> list[tuple[str, int, int]]:
+    """Every file of the mapping as it is on disk: path, bytes, time of its last change in nanoseconds."""
+    found = []
+    for path in (path for entry in mapping.files.values() for path in entry.paths):
+        try:
+            state = path.stat()
+        except FileNotFoundError:
+            gone = f"mapping {mapping.path}: {path} has just gone. Run again when the export is done"
+            raise UserError(gone) from None
+        found.append((str(path), state.st_size, state.st_mtime_ns))
+    return found
+
+
+def damage(mapping: FileMapping, exc: Exception) -> str:
+    """What is wrong with a file, and where in it."""
+    if isinstance(exc, duckdb.Error):
+        said = str(exc)
+        if "magic bytes" in said:
+            return f"{short(exc)}: the file is cut off or is no Parquet. Export it again"
+        if "sniffing file" in said:
+            return (
+                "its lines have no form in common: one has more or fewer columns than the first, or a quote is "
+                "not closed, so that the file looks cut off or damaged. Export it again"
+            )
+        line = re.search(r"CSV Error on Line: (\d+)", said)
+        counted = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", said)
+        file = re.search(r"^ *file ?= ?(.+)$", said, re.MULTILINE)
+        if line:
+            place = f"line {line[1]}" + (f" of {Path(file[1].strip()).name}" if file else "")
+            problem = f"has {counted[2]} columns instead of {counted[1]}" if counted else "breaks the format"
+            return f"{place} {problem}: the file is cut off or damaged. Export it again, or correct that line"
+        return short(exc)
+    return str(exc)
+
+
+@lru_cache(maxsize=1024)
+def _is_whole(path: Path, changed: int) -> bool:
+    """Whether a packed file ends as it should, which DuckDB does not look at; asked once per change."""
+    del changed
+    try:
+        with gzip.open(path, "rb") as file:
+            while file.read(1 << 20):
+                pass
+    except (EOFError, OSError):
+        return False
+    return True
+
+
 def _query(connection: duckdb.DuckDBPyConnection, entry: FileInput) -> str:
+    for path in entry.paths:
+        if path.suffix.lower() == ".gz" and not _is_whole(path, path.stat().st_mtime_ns):
+            raise UnreadableError(f"{path.name} is cut off in the middle. Export it again")
     paths = literal([str(path) for path in entry.paths])
     options = dict(entry.options)
     is_text = not any(name in options for name in _TYPING)
@@ -51,6 +105,10 @@ def _query(connection: duckdb.DuckDBPyConnection, entry: FileInput) -> str:
             # Left to itself, DuckDB reads a file with one ragged line in some other way that happens to fit.
             defaults |= {"skip": 0, "delim": _delimiter(entry)}
         return _call("read_csv", paths, {**defaults, **options})
+    if entry.kind == "excel":
+        table = f"sheet of {entry.name}"
+        connection.register(table, read_sheets(entry.paths, options))
+        return f"select * from {identifier(table)}"  # noqa: S608
     is_text = is_text or options.pop("all_varchar", False)
     if entry.kind == "parquet":
         call = _call("read_parquet", paths, {"union_by_name": True, **options})

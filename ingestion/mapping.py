@@ -30,6 +30,10 @@ _SUFFIXES = {
     ".ndjson": "jsonl",
     ".json": "jsonl",
     ".parquet": "parquet",
+    ".xlsx": "excel",
+    ".xlsb": "excel",
+    ".xls": "excel",
+    ".ods": "excel",
 }
 _PACKED = (".gz", ".zst")
 
@@ -41,7 +45,7 @@ class FileInput:
     name: str
     pattern: str
     paths: tuple[Path, ...]
-    kind: str  # csv | jsonl | parquet
+    kind: str  # csv | jsonl | parquet | excel
     options: dict[str, Any]
 
 
@@ -169,7 +173,7 @@ def _input(path: Path, root: Path, name: str, entry: Any) -> FileInput:
     paths = _matches(root, pattern, where)
     kind = options.pop("format", None) or _kind(paths[0], where)
     if kind not in _SUFFIXES.values():
-        raise UserError(f"{where}: format {kind!r} is unknown; use csv, jsonl or parquet")
+        raise UserError(f"{where}: format {kind!r} is unknown; use csv, jsonl, parquet or excel")
     for one in paths:
         if one.stat().st_size == 0:
             raise UserError(f"{where}: {one} is empty. Export it again, or remove it")

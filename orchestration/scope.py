@@ -1,6 +1,6 @@
 """What a run is restricted to: one source, and what of it is read again.
 
-It travels as tags of the run, so that a backfill can be asked for on the command line and in Dagster's UI alike.
+It travels as tags of the run, so that a backfill can be asked for on the command line and in Dagster's UI.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def scope(
 ) -> Scope | None:
     """What was asked for, checked; None for a whole run.
 
-    In: `since` without a time zone is in the company's. Raises `UserError` for what is not configured, and for a
-    table or a time without a source, or a table without a time.
+    In: `since` without a time zone is in the company's. Raises `UserError` for what is not configured, and
+    for a table or a time without a source, or a table without a time.
     """
     if source is None:
         if table is not None or since is not None:

@@ -1,8 +1,10 @@
 """File mappings: real files, through DuckDB, into a real warehouse; and every mistake a mapping can hold."""
 
 import gzip
+import io
 import json
 import os
+import zipfile
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -192,6 +194,128 @@ def test_a_truncated_export_is_refused_unless_allowed(export):
     assert export.rows("select count(*) from raw_old.opportunities where is_deleted") == [(0,)]
     export.mapping("allow_shrink = true\n" + MAPPING)
     assert export.load()["opportunities"] == 51
+
+
+def test_a_spreadsheet_is_read_like_any_export(export):
+    rows = [["Pipeline"], ["id", "value", "stage", "day"], ["d1", 10.5, "Won", date(2025, 1, 31)], ["d2"]]
+    export.file("deals.xlsx", spreadsheet({"Notes": [["x"]], "Deals": rows}))
+    inputs = '{ path = "deals.xlsx", sheet = "Deals", skip = 1 }'
+    export.mapping(MAPPING.replace('"deals.csv"', inputs))
+    assert export.load()["opportunities"] == 2
+    query = "select opportunity_id, amount, close_date from raw_old.opportunities order by 1"
+    assert export.rows(query) == [("d1", Decimal("10.5"), date(2025, 1, 31)), ("d2", None, None)]
+    for options, says in (
+        ('sheet = "Deal"', r"deals.xlsx has no sheet 'Deal'; it has Notes, Deals"),
+        ("sheat = 2", r"option 'sheat' is unknown; a spreadsheet has sheet, skip"),
+    ):
+        export.mapping(MAPPING.replace('"deals.csv"', f'{{ path = "deals.xlsx", {options} }}'))
+        with pytest.raises(UserError, match=says):
+            export.load()
+
+
+def spreadsheet(sheets):
+    """The least that is an Excel file."""
+    main = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006"
+    listed, targets = "", f'<Relationship Id="s" Type="{office}/styles" Target="styles.xml"/>'
+    for n, name in enumerate(sheets, 1):
+        listed += f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"/>'
+        targets += f'<Relationship Id="r{n}" Type="{office}/worksheet" Target="sheet{n}.xml"/>'
+    relations = f'<Relationships xmlns="{package}/relationships">'
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{package}/content-types"/>',
+        "_rels/.rels": f'{relations}<Relationship Id="r1" Type="{office}/officeDocument"'
+        ' Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook {main} xmlns:r="{office}"><sheets>{listed}</sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f"{relations}{targets}</Relationships>",
+        "xl/styles.xml": f'<styleSheet {main}><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs>'
+        "</styleSheet>",
+    }
+    for n, rows in enumerate(sheets.values(), 1):
+        body = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+        parts[f"xl/sheet{n}.xml"] = f"<worksheet {main}><sheetData>{body}</sheetData></worksheet>"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, text in parts.items():
+            archive.writestr(name, text)
+    return packed.getvalue()
+
+
+def cell(value):
+    if isinstance(value, date):
+        return f'<c s="1"><v>{(value - date(1899, 12, 30)).days}</v></c>'
+    if isinstance(value, str):
+        return f'<c t="inlineStr"><is><t>{value}</t></is></c>'
+    return f"<c><v>{value}</v></c>"
+
+
+def test_files_are_read_again_only_when_one_of_them_has_changed(export):
+    export.mapping(MAPPING.replace("deals.csv", "deals*.csv"))
+    assert export.load()["opportunities"] == 3
+    assert read(export) == 0
+    export.file("deals_2.csv", DEALS.replace("d1", "e1").replace("d2", "e2").replace("d3", "e3"))
+    assert export.load()["opportunities"] == 3
+    export.file("deals.csv", DEALS.replace("$7", "$8"))
+    assert export.load()["opportunities"] == 1
+    assert read(export) == 0
+
+
+def read(export):
+    return load_source(export.config, AS_OF, export.home).tables["opportunities"].extracted
+
+
+LONG = "id,value,stage,day\n" + "".join(f"d{n},1,Won,2025-01-31\n" for n in range(30_000))
+
+
+def cut_parquet(tmp_path):
+    file = tmp_path / "whole.parquet"
+    duckdb.sql(f"copy (select 'd' || range as id from range(9999)) to '{file}'")
+    return file.read_bytes()[:-100]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("deals.csv.gz", gzip.compress(DEALS.encode())[:-20], r"deals\.csv\.gz is cut off in the middle"),
+        (
+            "deals.csv",
+            LONG[:-20],
+            r"line 30001 of deals\.csv has 2 columns instead of 4: .*cut off or damaged",
+        ),
+        (
+            "deals.csv",
+            DEALS[:-20],
+            r"deals\.csv cannot be read as csv: its lines have no form.*looks cut off",
+        ),
+        ("deals.csv", DEALS + 'd4,"1', r"deals\.csv cannot be read as csv: .*a quote is not closed"),
+        ("deals.jsonl", '{"id": "d1"}\n{"id": "d2', r"deals\.jsonl cannot be read.*unexpected end of data"),
+        ("deals.parquet", cut_parquet, r"deals\.parquet cannot be read.*cut off or is no Parquet"),
+        ("deals.xlsx", b"PK not whole", r"deals\.xlsx is no whole spreadsheet: .*Export it again"),
+    ],
+    ids=["gz", "long csv", "short csv", "open quote", "jsonl", "parquet", "excel"],
+)
+def test_a_file_that_is_cut_off_is_refused_and_named(export, tmp_path, name, content, says):
+    export.load()
+    export.file(name, content(tmp_path) if callable(content) else content)
+    export.mapping(MAPPING.replace("deals.csv", name))
+    with pytest.raises(UserError, match=says):
+        export.load()
+    assert export.rows("select count(*) from raw_old.opportunities where not is_deleted") == [(3,)]
+
+
+def test_a_file_that_is_still_written_to_is_refused(export, monkeypatch):
+    evaluate = files.evaluate
+
+    def slowly(*given):
+        export.file("deals.csv", DEALS + "d4,1,Won,2025-02-02\n")
+        return evaluate(*given)
+
+    monkeypatch.setattr(files, "evaluate", slowly)
+    with pytest.raises(UserError, match=r"deals\.csv was written to while it was read.*Nothing was loaded"):
+        export.load()
+    monkeypatch.undo()
+    assert export.load()["opportunities"] == 4
 
 
 def test_a_mapping_that_gains_a_column_loads_it(export):
