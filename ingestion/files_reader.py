@@ -63,8 +63,8 @@ def damage(mapping: FileMapping, exc: Exception) -> str:
             return f"{short(exc)}: the file is cut off or is no Parquet. Export it again"
         if "sniffing file" in said:
             return (
-                "its lines have no form in common: one has more or fewer columns than the first, or a quote is "
-                "not closed, so that the file looks cut off or damaged. Export it again"
+                "its lines have no form in common: one has more or fewer columns than the first, or a quote "
+                "is not closed, so that the file looks cut off or damaged. Export it again"
             )
         line = re.search(r"CSV Error on Line: (\d+)", said)
         counted = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", said)
