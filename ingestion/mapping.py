@@ -171,7 +171,7 @@ def _input(path: Path, root: Path, name: str, entry: Any) -> FileInput:
     options = dict(entry) if isinstance(entry, dict) else {"path": entry}
     pattern = _expand(_text(options.pop("path", None), f"{where}: path"), path, f"[files] {name}")
     paths = _matches(root, pattern, where)
-    kind = options.pop("format", None) or _kind(paths[0], where)
+    kind = options.pop("format", None) or file_kind(paths[0], where)
     if kind not in _SUFFIXES.values():
         raise UserError(f"{where}: format {kind!r} is unknown; use csv, jsonl, parquet or excel")
     for one in paths:
@@ -195,7 +195,8 @@ def _matches(root: Path, pattern: str, where: str) -> tuple[Path, ...]:
     return (place,)
 
 
-def _kind(path: Path, where: str) -> str:
+def file_kind(path: Path, where: str) -> str:
+    """What a file is, by its name. Raises `UserError`, about `where`, if the name does not tell."""
     suffixes = [s.lower() for s in path.suffixes]
     if suffixes and suffixes[-1] in _PACKED:
         suffixes.pop()

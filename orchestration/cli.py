@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import traceback
@@ -59,6 +60,15 @@ class Severity(StrEnum):
     critical = "critical"
     high = "high"
     medium = "medium"
+
+
+class Silo(StrEnum):
+    """What a source knows about."""
+
+    crm = "crm"
+    email = "email"
+    billing = "billing"
+    finance = "finance"
 
 
 class HeldError(Exception):
@@ -162,6 +172,34 @@ def sources(config: ConfigOption = None, format: ReportOption = ReportFormat.tab
         raise UserError(
             "\n".join(f"{row['source']}: {row['reachable']}" for row in rows if row["reachable"] != "yes")
         )
+
+
+@app.command("map")
+def map_files(
+    name: Annotated[str, typer.Argument(help="Name of the new source.")],
+    files: Annotated[list[Path], typer.Argument(help="The files of the export.")],
+    silo: Annotated[Silo | None, typer.Option(help="Whose files they are; default: what fits best.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Mapping to write; default: mappings/NAME.toml beside revops.toml.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Draft a mapping of exported files by looking at their columns, for you to finish."""
+    from ingestion.mapping_draft import draft
+    from settings.config import SOURCE_NAME, config_path
+
+    if not SOURCE_NAME.fullmatch(name):
+        raise UserError(f"{name!r} is no source name. Use lower-case letters, digits and _")
+    beside = config_path(config).parent
+    target = (out or beside / "mappings" / f"{name}.toml").expanduser().resolve()
+    if target.exists():
+        raise UserError(f"{target} exists already. Remove it, or name another with --out")
+    found, text = draft(name, files, target, silo and silo.value)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    shown = os.path.relpath(target, beside)
+    typer.echo(f"Wrote {target}. Finish it, then add to {config_path(config).name}:\n")
+    typer.echo(f'[sources.{name}]\nsilo = "{found}"\ntype = "files"\nmapping = "{shown}"')
 
 
 @app.command()
