@@ -58,9 +58,9 @@ GATES = (
         place="source",
         severity="critical",
         owner_team="data",
-        what="record(s) that others refer to and that did not arrive",
+        what="record(s) that others refer to, or table(s) that the source counts, that did not arrive whole",
         why="what refers to them drops out of the figures unseen",
-        fix="rerun 'revops run'; if they stay absent, check the API key's permissions or the mapping",
+        fix="rerun with --since; if they stay absent, check the API key's permissions or the mapping",
     ),
     Gate(
         gap_type="unparsed_rows",

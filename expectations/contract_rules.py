@@ -5,8 +5,9 @@ Each list is turned into one temporary view (`gate_*`) that the gates' SQL reads
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from string import Template
+from typing import Any
 
 #: child table, column, parent table with the same column: an id in the child must exist in the parent.
 REFERENCES = (
@@ -118,6 +119,38 @@ _NO_UNPARSED = """
 select null::text as silo, null::text as source, null::text as table_name, null::text as column_name,
     null::text as row_key
 where false"""
+
+
+_COUNT = Template("""
+select '$silo' as silo, '$source' as source, '$table' as table_name, $theirs as source_rows,
+    (
+        select count(*) from "raw_$source"."$table"
+        where not coalesce(is_deleted, false) and "$column" < cast('$before' as timestamptz)
+    ) as our_rows""")
+
+_NO_COUNT = """
+select null::text as silo, null::text as source, null::text as table_name, null::bigint as source_rows,
+    null::bigint as our_rows
+where false"""
+
+
+def counted(counts: Iterable[Mapping[str, Any]]) -> str:
+    """Rows by table as the sources count them and as the warehouse has them.
+
+    In: rows of the sources' `_counts` tables, with the `source` and its `silo`.
+    """
+    parts = [
+        _COUNT.substitute(
+            silo=row["silo"],
+            source=row["source"],
+            table=row["table_name"],
+            theirs=row["row_count"],
+            column=row["created_column"],
+            before=row["created_before"].isoformat(),
+        )
+        for row in counts
+    ]
+    return "\nunion all".join([_NO_COUNT, *parts])
 
 
 def missing_parents() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from expectations import contract_rules
 from expectations.catalogue import SQL
@@ -36,21 +36,34 @@ def prepare(session: Session, sources: Sequence[Source], as_of: datetime, curren
     )
     for source in sources:
         session.run("insert into gate_sources values ($name, $silo, $is_files, $max_age_days)", vars(source))
-    unparsed = [(source.name, source.silo) for source in sources if _has_unparsed(session, source)]
+    unparsed = [(source.name, source.silo) for source in sources if _has(session, source, "_unparsed")]
     session.run("create temp view gate_records as " + contract_rules.records())
     session.run("create temp view gate_missing_parents as " + contract_rules.missing_parents())
     session.run("create temp view gate_strange_values as " + contract_rules.strange_values())
+    session.run("create temp view gate_counts as " + contract_rules.counted(_counts(session, sources)))
     session.run("create temp view gate_unparsed as " + contract_rules.unparsed(unparsed))
     for statement in (SQL / "facts.sql").read_text(encoding="utf-8").split(";\n"):
         if statement.strip():
             session.run(statement)
 
 
-def _has_unparsed(session: Session, source: Source) -> bool:
-    return source.is_files and bool(
+def _counts(session: Session, sources: Sequence[Source]) -> list[dict[str, Any]]:
+    """What the sources that can count said of their tables."""
+    columns = ("table_name", "row_count", "created_column", "created_before")
+    return [
+        {"source": source.name, "silo": source.silo, **dict(zip(columns, row, strict=True))}
+        for source in sources
+        if _has(session, source, "_counts")
+        for row in session.rows(f'select {", ".join(columns)} from "raw_{source.name}"._counts')  # noqa: S608
+    ]
+
+
+def _has(session: Session, source: Source, table: str) -> bool:
+    """Whether a source's raw tables include one that not all have."""
+    return bool(
         session.rows(
             "select 1 from information_schema.tables where table_catalog = current_database()"
-            " and table_schema = $schema and table_name = '_unparsed'",
-            {"schema": f"raw_{source.name}"},
+            " and table_schema = $schema and table_name = $table",
+            {"schema": f"raw_{source.name}", "table": table},
         )
     )

@@ -82,11 +82,26 @@ class LoadReport:
     warnings: list[str] = field(default_factory=list)
 
 
+#: Raw table, of sources whose API can count: how many rows of a table the source itself says it has.
+COUNTS = "_counts"
+COUNTS_SPEC = TableSpec(
+    "Live records by table as the source counts them itself, of those created before an instant",
+    ("table_name",),
+    {"table_name": "text", "row_count": "bigint", "created_column": "text", "created_before": "timestamp"},
+)
+
+
 class _Counter:
-    """Rows read and rows passed on per table of the load under way."""
+    """Rows read and rows passed on per table of the load under way, and what the source counts."""
 
     def __init__(self) -> None:
         self.tables: dict[str, TableReport] = {}
+        self.at_source: list[dict[str, Any]] = []
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.tables.clear()
+        self.at_source.clear()
 
     def table(self, name: str) -> TableReport:
         return self.tables.setdefault(name, TableReport())
@@ -138,6 +153,23 @@ def make_source(
     return build()
 
 
+def count_at_source(table: str, rows: int, created_column: str, created_before: datetime) -> None:
+    """Note how many live rows of a table the source has; the gates compare them with the warehouse's."""
+    _counter.at_source.append(
+        {
+            "table_name": table,
+            "row_count": rows,
+            "created_column": created_column,
+            "created_before": created_before,
+        }
+    )
+
+
+def counts(_state: State) -> Batches:
+    """The feed of `COUNTS`, which runs last."""
+    yield _counter.at_source
+
+
 def load_source(
     config: SourceConfig, as_of: datetime, home: Home, backfill: changes.Backfill | None = None
 ) -> LoadReport:
@@ -147,7 +179,7 @@ def load_source(
     """
     _configure_dlt()
     module = importlib.import_module(f"ingestion.{config.type}")
-    _counter.tables.clear()
+    _counter.clear()
     pipeline: dlt.Pipeline | None = None
     try:
         pipeline = _pipeline(config, home)

@@ -6,7 +6,7 @@ models.
 
 from __future__ import annotations
 
-from ingestion.core import TableSpec
+from ingestion.core import COUNTS, COUNTS_SPEC, TableSpec
 
 #: Engagement types, all landing in `activities`.
 ACTIVITIES = ("calls", "emails", "meetings", "notes", "tasks")
@@ -187,4 +187,5 @@ TABLES: dict[str, TableSpec] = {
     "deal_contacts": _link("deal", "contact"),
     "deal_companies": _link("deal", "company"),
     "contact_companies": _link("contact", "company"),
+    COUNTS: COUNTS_SPEC,
 }

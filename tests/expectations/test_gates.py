@@ -196,6 +196,27 @@ def test_gate_turns_red_alone_then_green_then_red_again(
     assert row["gap_id"] != former["gap_id"]
 
 
+@pytest.mark.parametrize(("theirs", "is_broken"), [(7, False), (8, True)])
+def test_a_source_that_counts_more_than_arrived_holds(theirs: int, is_broken: bool, warehouse: Path) -> None:
+    execute(
+        warehouse,
+        f"""
+        create schema raw_hub;
+        create table raw_hub.deals as
+        select range as id, timestamptz '2025-12-01' as createdate, range = 5 as is_deleted from range(6)
+        union all select 6, timestamptz '2025-12-31', false;
+        create table raw_hub._counts as
+        select 'deals' as table_name, {theirs} as row_count, 'createdate' as created_column,
+            timestamptz '2025-12-30' as created_before
+        """,
+    )
+    report = gates(warehouse)
+    assert broken(report) == ({"incomplete_load"} if is_broken else set())
+    assert report.held is is_broken
+    found = [(row["key_left"], row["value_left"], row["value_right"]) for row in register(warehouse)]
+    assert found == ([("hub deals", "5 row(s) here", "8 counted by the source")] if is_broken else [])
+
+
 @pytest.mark.parametrize(
     ("statement", "key"),
     [
