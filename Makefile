@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-all lint ui bench lock
+.PHONY: run test test-all lint ui bench docs lock
 
 run: $(READY)
 	$(BIN)/revops run
@@ -35,6 +35,10 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
+
+# The pages of docs/sources, out of the connectors' docstrings.
+docs: $(READY)
+	$(BIN)/python -m ingestion.pages
 
 # Needs uv, on a developer's machine only. Pins stay as they are; UPGRADE=--upgrade moves them on.
 lock:

@@ -1,9 +1,22 @@
-"""Any export as a source: files, mapped to the silo contract by a mapping file (`ingestion.mapping`).
+"""Files: any export, mapped to the silo contract by a mapping file (`ingestion.mapping`).
 
-In: CSV, JSON lines, Parquet or Excel files, read anew when one of them has changed. Out: raw tables named
-and typed like the contract tables of the source's silo, merged on the contract's keys; rows gone from the
-files are marked `is_deleted`. A value that an expression cannot convert is NULL and its row is kept, and
-listed in the table `_unparsed`.
+Objects: CSV, JSON lines, Parquet and Excel files, globs and gzip too, as raw tables named and typed like the
+contract tables of the source's silo. A value that an expression cannot convert is NULL, its row is kept, and
+it is listed in the table `_unparsed`.
+
+Changes: files are read when one of them, or the mapping, has changed; only rows that differ are written,
+merged on the contract's keys.
+
+Deletes: a row that is gone from the files is marked deleted. When more than a fifth of a table is gone the
+load is refused, unless the mapping says `allow_shrink = true`.
+
+Limits: a file that is cut off, or written to while it is read, is refused and named.
+
+Permissions: to read the files.
+
+Secrets: none.
+
+Left out: formulas, merged cells and formats of spreadsheets: their values are read.
 """
 
 from __future__ import annotations

@@ -1,10 +1,27 @@
-"""HubSpot CRM: owners, pipelines, companies, contacts, deals with history, engagements, associations.
+"""HubSpot: CRM records, their history and associations, from a private app's token into raw tables in
+HubSpot's own property names.
 
-In: a private app's token. Out: raw tables in HubSpot's own property names. A first load lists everything;
-later loads search by the modified date, minus the lag window. What that date does not show is swept: archived
-records (newer than the last one seen) and associations of all deals and contacts. Left out on purpose:
-associations of an engagement that are added after it was last modified, and records HubSpot restores from its
-recycle bin.
+Objects: owners, deal pipelines' stages, companies, contacts, deals with every value their stage, amount,
+close date, owner and forecast category ever had, engagements (calls, e-mails, meetings, notes, tasks),
+associations.
+
+Changes: a first load lists everything; later loads search by the modified date, minus the lag window, in the
+order of ids, so that HubSpot's ceiling of 10,000 results is never met. Associations added later do not touch
+that date, so those of all deals and contacts are swept. HubSpot's own counts of companies, contacts and
+deals are compared with what arrived.
+
+Deletes: archived records, which include those merged into others, are listed after the last one seen and
+marked deleted; so are associations and owners that are gone.
+
+Limits: 170 requests in ten seconds and four searches a second, of the 190 and five that HubSpot allows.
+
+Permissions: a private app with the scopes crm.objects.owners.read, crm.objects.companies.read,
+crm.objects.contacts.read, crm.objects.deals.read, crm.schemas.deals.read and sales-email-read.
+
+Secrets: api_key, the private app's access token.
+
+Left out: associations of an engagement that are added after it was last modified, and records that HubSpot
+restores from its recycle bin: neither shows in any list of changes.
 """
 
 from __future__ import annotations

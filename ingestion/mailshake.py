@@ -1,10 +1,22 @@
-"""Mailshake as a source: campaigns, their recipients, what was sent and what came of it, leads, the team.
+"""Mailshake: campaigns, their recipients, what was sent and what came of it, leads and the team.
 
-In: Mailshake's API 2017-04-01. Out: the raw tables of `mailshake_rows`. It has no date filters, but lists the
-newest first: later loads read each list until it is older than the cursor minus the lag window. Campaigns
-and team are few and listed fully, so archived and deleted ones show. An old recipient that was edited or
-removed shows in no list of changes, so all of them are listed again every `SWEEP_DAYS`.
-Left out on purpose: texts of messages; the unsubscribe list, which the API only takes.
+Objects: team members, campaigns, recipients, sent messages, opens, clicks, replies (people's, automatic
+ones, bounces and unsubscribes), leads of Lead Catcher; API version 2017-04-01.
+
+Changes: the API has no date filters, but lists the newest first: later loads read each list until it is
+older than the cursor minus the lag window. Campaigns and team are few and listed fully. A recipient that was
+edited shows in no list of changes, so all of them are listed again every 90 days.
+
+Deletes: campaigns and team members no longer listed are marked at once, recipients at the next full listing.
+
+Limits: 32,000 requests an hour, of the 36,000 that Mailshake allows a team; pages of 100.
+
+Permissions: an API key of the team, which Mailshake gives under Extensions, API.
+
+Secrets: api_key.
+
+Left out: texts of messages, which are nobody's business here; the unsubscribe list, which the API only
+takes.
 """
 
 from __future__ import annotations

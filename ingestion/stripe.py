@@ -1,9 +1,24 @@
-"""Stripe as a source: customers, price list, subscriptions, discounts, invoices, payments.
+"""Stripe: customers, price list, subscriptions, discounts, invoices and payments, of one account.
 
-In: Stripe's API, version-pinned. Out: the raw tables of `stripe_tables`. A first load lists everything and
-follows child pages to the end; later loads list what was created, and fetch what the event log says changed
-(`stripe_changes`). Deleted objects keep their last row, marked `is_deleted`.
-Left out on purpose: tiers of a price, usage records, disputes, balance transactions.
+Objects: customers, products, prices, subscriptions with all their items, discounts, invoices with all their
+lines and the payments linked to them, charges, refunds, credit notes; any API version gives the same rows.
+
+Changes: a first load lists everything and follows child pages to the end. Lists filter on creation only, so
+later loads list what was created, and fetch again what the event log says changed. Stripe keeps events for
+30 days: after a longer pause everything is listed anew.
+
+Deletes: deleted customers, products, prices and invoices keep their last row, marked deleted; an ended
+subscription is no deleted one.
+
+Limits: 80 requests a second, of the 100 that Stripe allows, and 20 of 25 with a key of test mode; pages of
+100.
+
+Permissions: a restricted key that may read customers, products, prices, subscriptions, coupons, invoices,
+charges, payment intents, refunds, credit notes and events.
+
+Secrets: api_key, the restricted key.
+
+Left out: tiers of a price, usage records, disputes, balance transactions: no KPI needs them.
 """
 
 from __future__ import annotations
