@@ -144,6 +144,14 @@ def gone(
     return lost, total[0] if total else 0
 
 
+def held(table: str, key: str, columns: list[str], values: Iterable[str]) -> pa.Table:
+    """Live rows of the warehouse whose `key` is among `values`; a column it does not have yet is NULL."""
+    wanted = set(values)
+    kept = known_keys(table, key) - wanted
+    rows, _ = gone(table, (key,), columns, pa.table({key: pa.array(sorted(kept), pa.string())}))
+    return pa.table({column: pa.nulls(0) for column in columns}) if rows is None else rows
+
+
 def marked_deleted(rows: pa.Table) -> pa.Table:
     """The rows with `is_deleted` true."""
     place = rows.column_names.index("is_deleted")

@@ -10,8 +10,8 @@ order of ids, so that HubSpot's ceiling of 10,000 results is never met. Associat
 that date, so those of all deals and contacts are swept. HubSpot's own counts of companies, contacts and
 deals are compared with what arrived.
 
-Deletes: archived records, which include those merged into others, are listed after the last one seen and
-marked deleted; so are associations and owners that are gone.
+Deletes: archived records are listed after the last one seen and marked deleted; a record that was merged
+into another is marked when that one names it. Associations and owners that are gone are marked too.
 
 Limits: 170 requests in ten seconds and four searches a second, of the 190 and five that HubSpot allows.
 
@@ -118,11 +118,17 @@ class _Account:
 
     def objects(self, kind: str, state: State) -> Batches:
         """Companies, contacts or deals: all on a first load, changed ones later, archived ones always."""
+        merged: set[str] = set()
         for page in self._pages(kind, state, list(OBJECTS[kind])):
+            for record in page:
+                merged.update((record["properties"].get("hs_merged_object_ids") or "").split(";"))
             self.met.get(kind, set()).update(r["id"] for r in page if not r.get("archived"))
             if kind == "deals":
                 self.history.append([entry for deal in page for entry in _history(deal)])
             yield [_row(record) for record in page]
+        if lost := merged & changes.known_keys(kind, "id", "not is_deleted"):
+            columns = [*TABLES[kind].columns, "_extra"]
+            yield changes.marked_deleted(changes.held(kind, "id", columns, lost))
         count_at_source(kind, self._count(kind), "createdate", self.counted_before)
 
     def activities(self, state: State) -> Batches:

@@ -51,6 +51,7 @@ OBJECTS: dict[str, dict[str, str]] = {
         "hs_parent_company_id": "text",
         "tax_id": "text",  # custom
         "stripe_customer_id": "text",  # custom
+        "hs_merged_object_ids": "text",
         "createdate": "timestamp",
         "hs_lastmodifieddate": "timestamp",
     },
@@ -72,6 +73,7 @@ OBJECTS: dict[str, dict[str, str]] = {
         "hs_sa_first_engagement_date": "timestamp",
         "lead_source": "text",  # custom
         "email_campaign_id": "text",  # custom
+        "hs_merged_object_ids": "text",
         "createdate": "timestamp",
         "lastmodifieddate": "timestamp",
     },
@@ -91,6 +93,7 @@ OBJECTS: dict[str, dict[str, str]] = {
         "lead_source": "text",  # custom
         "email_campaign_id": "text",  # custom
         "stripe_subscription_id": "text",  # custom
+        "hs_merged_object_ids": "text",
         "createdate": "timestamp",
         "hs_lastmodifieddate": "timestamp",
     },

@@ -276,9 +276,7 @@ class _Account:
         yield [read(row, body, is_deleted=True) for body in unseen]
         if known & deleted.keys():
             columns = [*TABLES[table].columns, "_extra"]
-            held, _ = changes.gone(table, ("id",), columns, _keys(known - deleted.keys()))
-            if held is not None:
-                yield changes.marked_deleted(held)
+            yield changes.marked_deleted(changes.held(table, "id", columns, known & deleted.keys()))
 
 
 def _expanded(body: Json) -> list[Json]:

@@ -33,7 +33,7 @@ def is_running(base_url: str, timeout: float = ANSWER_SECONDS) -> dict[str, Any]
         found = None
     except OSError as exc:
         reason = getattr(exc, "reason", exc)
-        if isinstance(reason, ConnectionRefusedError):
+        if isinstance(reason, ConnectionRefusedError | ConnectionResetError):  # not there, or just leaving
             return None
         raise UserError(
             f"the program at {base_url} does not answer as the sandbox ({reason}). {ADVICE}"

@@ -72,6 +72,7 @@ class Company:
     billing_customer_id: str | None = None  # explicit link CRM -> billing, where sales entered it
     archived_at: datetime | None = None
     merged_into: str | None = None  # archived because it was merged into that company
+    merged_ids: list[str] = field(default_factory=list)  # which were merged into it
     history: History = field(default_factory=dict)  # lifecycle_stage, owner_id
 
 
@@ -97,6 +98,7 @@ class Contact:
     first_response_at: datetime | None = None  # first human outbound after the lead was created
     archived_at: datetime | None = None
     merged_into: str | None = None  # archived because it was merged into that contact
+    merged_ids: list[str] = field(default_factory=list)  # which were merged into it
     history: History = field(default_factory=dict)  # lifecycle_stage, owner_id
 
 

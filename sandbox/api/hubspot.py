@@ -64,6 +64,7 @@ def routes(get_world: Callable[[], World]) -> list[BaseRoute]:
     return [
         Route(f"{objects}/search", _answer(crm.search), methods=["POST"]),
         Route(f"{objects}/batch/read", _answer(crm.batch_read), methods=["POST"]),
+        Route(f"{objects}/merge", _answer(crm.merge), methods=["POST"]),
         Route(objects, _answer(crm.page), methods=["GET"]),
         Route(f"{objects}/{{id}}", _answer(crm.read), methods=["GET"]),
         Route(f"{objects}/{{id}}", _answer(crm.patch), methods=["PATCH"]),
@@ -174,14 +175,17 @@ class _Crm:
         return {"status": "COMPLETE", "results": [self._render(kind, r, names, history, []) for r in kept]}
 
     async def associations(self, request: Request) -> Any:
-        """v4: what up to 1,000 records are associated with."""
+        """v4: what up to 1,000 records are associated with; ids that are none's are passed over."""
         here, there = request.path_params["from"], request.path_params["to"]
         inputs = (await _json(request)).get("inputs") or []
         if len(inputs) > ASSOCIATION_LIMIT:
             raise _RefusedError(400, "VALIDATION_ERROR", f"at most {ASSOCIATION_LIMIT} inputs are allowed")
         results = []
         for given in inputs:
-            record = self._one(here, str(given["id"]))
+            try:
+                record = self._one(here, str(given["id"]))
+            except _RefusedError:
+                continue
             found = [] if record.archived_at is not None else links.of(here, record, there)
             live = [link for link in found if self._one(there, link.to_id).archived_at is None]
             if live:
@@ -223,6 +227,16 @@ class _Crm:
                 datetime.fromisoformat(given) if given else records.just_before(self._world())
             )
         return None
+
+    async def merge(self, request: Request) -> Any:
+        """Merge a company or contact into another of its type."""
+        kind, given = request.path_params["type"], await _json(request)
+        primary = self._one(kind, str(given.get("primaryObjectId")))
+        other = self._one(kind, str(given.get("objectIdToMerge")))
+        if kind not in ("companies", "contacts") or primary is other:
+            raise _RefusedError(400, "VALIDATION_ERROR", f"these {kind} cannot be merged")
+        records.merge(self._world(), kind, primary, other)
+        return self._render(kind, primary, [], [], [])
 
     def _render(self, kind: str, record: Any, names: list[str], history: list[str], linked: list[str]) -> Any:
         body = records.rendered(kind, record, names, history)

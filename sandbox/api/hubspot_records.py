@@ -76,6 +76,7 @@ def _money(attribute: str) -> Property:
     return Property(attribute, _show, lambda text: Decimal(text) if text else None)
 
 
+MERGED = Property("merged_ids", lambda ids: ";".join(ids) or None)
 COMMON = {
     "hs_object_id": _read_only("id"),
     "hubspot_owner_id": _same("owner_id"),
@@ -94,6 +95,7 @@ PROPERTIES: dict[str, dict[str, Property]] = {
         "hs_parent_company_id": _same("parent_id"),
         "tax_id": _same("tax_id"),
         "stripe_customer_id": _same("billing_customer_id"),
+        "hs_merged_object_ids": MERGED,
         "createdate": _read_only("created_at"),
         "hs_lastmodifieddate": _read_only("updated_at"),
     },
@@ -109,6 +111,7 @@ PROPERTIES: dict[str, dict[str, Property]] = {
         "email_campaign_id": _same("campaign_id"),
         "hs_email_optout": Property("email_opt_out", _show, lambda text: text == "true"),
         "hs_sa_first_engagement_date": _read_only("first_response_at"),
+        "hs_merged_object_ids": MERGED,
         "createdate": _read_only("created_at"),
         "lastmodifieddate": _read_only("updated_at"),
     },
@@ -159,17 +162,34 @@ OWN_DEFAULTS = ["hs_createdate", "hs_lastmodifieddate", "hs_object_id"]
 
 
 def of_type(world: World, kind: str) -> list[Any]:
-    """All records of an object type, archived ones included."""
+    """All records of an object type, archived ones included; what was merged into another is not listed."""
     crm = world.crm
     if kind in ACTIVITIES:
         return [a for a in crm.activities if a.activity_type == ACTIVITIES[kind]]
-    found: dict[str, list[Any]] = {"companies": crm.companies, "contacts": crm.contacts, "deals": crm.deals}
-    return found[kind]
+    found: dict[str, list[Any]] = {"companies": crm.companies, "contacts": crm.contacts}
+    return [r for r in found[kind] if r.merged_into is None] if kind in found else crm.deals
 
 
 def size_of(world: World, kind: str) -> int:
-    """Length of the list an object type is kept in; it changes when records are added."""
+    """How many records an object type's list is made of; it changes when some are added or merged."""
     return len(world.crm.activities) if kind in ACTIVITIES else len(of_type(world, kind))
+
+
+def merge(world: World, kind: str, primary: Any, other: Any) -> None:
+    """Let a company or contact be one with another, which has its id and what belongs to it from now on."""
+    now = just_before(world)
+    other.archived_at, other.merged_into = now, primary.id
+    primary.merged_ids += [other.id, *other.merged_ids]
+    primary.updated_at = now
+    link = "company_id" if kind == "companies" else "contact_id"
+    for found in (world.crm.contacts if kind == "companies" else [], world.crm.deals, world.crm.activities):
+        for record in found:
+            if getattr(record, link, None) == other.id:
+                setattr(record, link, primary.id)
+                record.updated_at = now
+    for deal in world.crm.deals if kind == "contacts" else []:
+        renamed = [primary.id if key == other.id else key for key in deal.contact_ids]
+        deal.contact_ids = list(dict.fromkeys(renamed))
 
 
 def property_of(kind: str, record: Any, name: str) -> str | None:

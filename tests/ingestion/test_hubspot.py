@@ -139,6 +139,24 @@ def test_late_change_inside_the_lag_window_is_seen(bench: Bench) -> None:
     ]
 
 
+def test_a_merged_record_is_marked_and_what_it_had_belongs_to_the_other(bench: Bench) -> None:
+    bench.load()
+    answer = requests.post(
+        f"{bench.portal.base_url}/crm/v3/objects/contacts/merge",
+        json={"primaryObjectId": "21", "objectIdToMerge": "22"},
+        headers=HEADERS,
+        timeout=5,
+    )
+    answer.raise_for_status()
+
+    assert bench.loaded()["contacts"] == 2
+    contacts = "select id, is_deleted, hs_merged_object_ids from raw_hubspot.contacts order by id"
+    assert bench.rows(contacts) == [("21", False, "22"), ("22", True, None), ("23", False, None)]
+    deals = "select deal_id, contact_id from raw_hubspot.deal_contacts where not is_deleted order by all"
+    assert bench.rows(deals) == [("31", "21"), ("32", "21")]
+    assert bench.loaded() == {}
+
+
 def test_hubspot_counts_its_live_records_itself(bench: Bench) -> None:
     bench.load()
     counted = "select table_name, row_count, created_column from raw_hubspot._counts order by 1"
