@@ -141,7 +141,7 @@ def _text(value: Any) -> str:
         return value
     if isinstance(value, (list, dict)):
         raise TypeError
-    return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _bigint(value: Any) -> int | None:

@@ -28,6 +28,7 @@ from dlt.extract import DltResource, DltSource
 
 from ingestion import changes
 from ingestion.arrow import TYPES, TypeFlipError, to_arrow
+from ingestion.custom import with_custom_columns
 from ingestion.http import chain, explain, placed
 from settings.config import SourceConfig
 from settings.errors import UserError
@@ -53,7 +54,9 @@ class TableSpec:
 
     `ignored`: fields known and not wanted, so not announced. `complete`: every load delivers all rows, so a
     row that is missing now is marked `is_deleted` (the table must declare that column). `newest_by`: the
-    column that decides which of several rows with one key in the same load is kept (the greatest).
+    column that decides which of several rows with one key in the same load is kept (the greatest). `fills`:
+    the contract tables whose rows these are, one for one, so that a company's own fields can reach them;
+    `custom`: the JSON column that holds such fields, None where each is a column.
     """
 
     description: str
@@ -62,6 +65,8 @@ class TableSpec:
     ignored: frozenset[str] = frozenset()
     complete: bool = False
     newest_by: str | None = None
+    fills: tuple[str, ...] = ()
+    custom: str | None = None
 
 
 @dataclass
@@ -133,14 +138,14 @@ class _Heard(logging.Handler):
 def raw_tables(config: SourceConfig) -> Mapping[str, TableSpec]:
     """Every raw table that a source loads."""
     module = importlib.import_module(f"ingestion.{config.type}")
-    tables: Mapping[str, TableSpec] = module.tables(config) if config.type == FILES else module.TABLES
-    return tables
+    return module.tables(config) if config.type == FILES else with_custom_columns(config, module.TABLES)
 
 
 def make_source(
     config: SourceConfig, tables: Mapping[str, TableSpec], feeds: Mapping[str, Feed]
 ) -> DltSource:
     """A dlt source with one resource per table. Feeds run one after another, in the order of `feeds`."""
+    tables = with_custom_columns(config, tables)
     missing = tables.keys() ^ feeds.keys()
     if missing:
         raise ValueError(f"tables and feeds differ: {sorted(missing)}")

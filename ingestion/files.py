@@ -124,7 +124,6 @@ def _spec(mapping: FileMapping, table: TableMapping, known: ContractTable) -> Ta
         if get_close_matches(column, unused, cutoff=0.8):
             hint = suggest(column, unused, 0.8)
             raise UserError(f"{where}: {column!r} is not a column of {table.name}{hint}")
-        log.warning("%s: %r is not a column of the contract; it stays in raw", where, column)
     extra = {c: "text" for c in table.columns if c not in columns}
     description = f"{table.name.replace('_', ' ')} from {table.origin}"
     return TableSpec(description, known.primary_key, {**columns, **extra, "is_deleted": "bool"})

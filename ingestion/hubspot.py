@@ -37,10 +37,12 @@ from requests import Request, Response
 
 from ingestion import changes
 from ingestion.core import COUNTS, Batches, Feed, State, count_at_source, counts, make_source
+from ingestion.custom import asked_for
 from ingestion.http import VendorClient, client, explain, limiter, secret
 from ingestion.hubspot_tables import (
     ACTIVITIES,
     CURSORS,
+    FILLS,
     HISTORY_PROPERTIES,
     LINKS,
     OBJECT_FIELDS,
@@ -68,7 +70,7 @@ Row = dict[str, Any]
 
 def source(config: SourceConfig, as_of: datetime) -> DltSource:
     """Every raw table of a HubSpot account. HubSpot shows the present only, whatever `as_of`."""
-    return make_source(config, TABLES, _Account(_client(config), config.lag_minutes, as_of).feeds())
+    return make_source(config, TABLES, _Account(_client(config), config, as_of).feeds())
 
 
 def check(config: SourceConfig) -> None:
@@ -86,10 +88,14 @@ def _client(config: SourceConfig) -> VendorClient:
 class _Account:
     """The feeds of one load, in the order they run; ids and history met on the way serve the later ones."""
 
-    def __init__(self, api: VendorClient, lag_minutes: int, as_of: datetime) -> None:
+    def __init__(self, api: VendorClient, config: SourceConfig, as_of: datetime) -> None:
         self.api = api
-        self.lag_minutes = lag_minutes
-        self.counted_before = as_of - timedelta(minutes=lag_minutes)
+        self.lag_minutes = config.lag_minutes
+        self.counted_before = as_of - timedelta(minutes=config.lag_minutes)
+        self.properties = {
+            kind: [*properties, *asked_for(config, *FILLS.get(kind, ()))]
+            for kind, properties in OBJECTS.items()
+        }
         self.history: list[list[Row]] = []
         self.met: dict[str, set[str]] = {"contacts": set(), "deals": set()}
         self.searches = limiter(SEARCH_LIMIT)
@@ -119,7 +125,7 @@ class _Account:
     def objects(self, kind: str, state: State) -> Batches:
         """Companies, contacts or deals: all on a first load, changed ones later, archived ones always."""
         merged: set[str] = set()
-        for page in self._pages(kind, state, list(OBJECTS[kind])):
+        for page in self._pages(kind, state, self.properties[kind]):
             for record in page:
                 merged.update((record["properties"].get("hs_merged_object_ids") or "").split(";"))
             self.met.get(kind, set()).update(r["id"] for r in page if not r.get("archived"))
@@ -135,7 +141,7 @@ class _Account:
         """Engagements of every kind in one table, with the ids of what they belong to."""
         for kind in ACTIVITIES:
             own = state.setdefault(kind, {})
-            for page in self._pages(kind, own, list(OBJECTS["activities"])):
+            for page in self._pages(kind, own, self.properties["activities"]):
                 if page and not any("associations" in record for record in page):
                     self._attach_links(kind, page)
                 yield [_activity(kind, record) for record in page]

@@ -123,10 +123,18 @@ _ENVELOPE = {
 }
 
 
+#: Contract tables that have a row for each record of an object type.
+FILLS = {"companies": ("accounts",), "contacts": ("contacts", "leads"), "deals": ("opportunities",)}
+
+
 def _object(kind: str, description: str, more: dict[str, str] | None = None) -> TableSpec:
-    columns = {"id": "text", **OBJECTS[kind], **(more or {}), **_ENVELOPE}
     return TableSpec(
-        description, ("id",), columns, ignored=frozenset({"hs_object_id"}), newest_by="updated_at"
+        description,
+        ("id",),
+        {"id": "text", **OBJECTS[kind], **(more or {}), **_ENVELOPE},
+        ignored=frozenset({"hs_object_id"}),
+        newest_by="updated_at",
+        fills=FILLS.get(kind, ()),
     )
 
 

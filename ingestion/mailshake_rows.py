@@ -33,10 +33,8 @@ _EVENT = {
 }
 
 
-def _spec(description: str, columns: dict[str, str], complete: bool = False) -> TableSpec:
-    return TableSpec(
-        description, _KEY, columns, ignored=frozenset(_TEXTS | _OUTSIDE | _SPARE), complete=complete
-    )
+def _spec(description: str, columns: dict[str, str], **more: Any) -> TableSpec:
+    return TableSpec(description, _KEY, columns, ignored=frozenset(_TEXTS | _OUTSIDE | _SPARE), **more)
 
 
 TABLES: dict[str, TableSpec] = {
@@ -83,6 +81,8 @@ TABLES: dict[str, TableSpec] = {
             "created": "timestamp",
             "is_deleted": "bool",
         },
+        fills=("recipients",),
+        custom="fields",
     ),
     "sent": _spec("E-mails sent", _EVENT),
     "opens": _spec("Opens, repeated ones included", {**_EVENT, "is_duplicate": "bool"}),

@@ -25,6 +25,8 @@ TABLES: dict[str, TableSpec] = {
         _columns(
             "id name email country tax_id currency", bool="delinquent", json="metadata", timestamp="created"
         ),
+        fills=("customers",),
+        custom="metadata",
     ),
     "products": TableSpec(
         "Products of the price list",
@@ -52,6 +54,8 @@ TABLES: dict[str, TableSpec] = {
             timestamp="pause_resumes_at created start_date trial_start trial_end current_period_start "
             "current_period_end cancel_at canceled_at ended_at",
         ),
+        fills=("subscriptions",),
+        custom="metadata",
     ),
     "invoices": TableSpec(
         "Invoices, voided ones included",

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from ingestion.contract import contract
+from ingestion.core import raw_tables
+from ingestion.custom import as_variable, custom_tables
 from orchestration.environment import Environment
 from settings.config import SourceConfig
 from settings.paths import DBT_PROJECT
@@ -17,8 +19,15 @@ def variables(environment: Environment, as_of: datetime | None) -> dict[str, Any
     config = environment.config
     sources = []
     for source in config.sources.values():
-        entry = {"name": source.name, "silo": source.silo, "type": source.type, "tables": filled(source)}
-        sources.append(entry)
+        sources.append(
+            {
+                "name": source.name,
+                "silo": source.silo,
+                "type": source.type,
+                "tables": filled(source),
+                "fields": as_variable(custom_tables(source, raw_tables(source))),
+            }
+        )
     company = config.company
     given = {
         "currency": company.currency,

@@ -96,6 +96,8 @@ class SourceConfig(_Section):
     mapping: Path | None = None
     lag_minutes: int = Field(10, ge=0)  # how far back a load looks behind its cursor
     max_age_days: int | None = Field(None, ge=1)  # the source's SLA: older newest records hold publication
+    # Contract table -> column to add to it -> the vendor's field that it is.
+    fields: dict[str, dict[str, str]] = Field(default_factory=dict)
 
     @field_validator("base_url")
     @classmethod

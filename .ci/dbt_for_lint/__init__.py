@@ -27,6 +27,7 @@ _VARIABLES: dict[str, Any] = {
             "name": vendor,
             "silo": silo,
             "type": vendor,
+            "fields": {},
             "tables": [
                 path.stem.removeprefix(f"stg_{vendor}__")
                 for path in sorted((_PROJECT / "models" / "staging" / vendor).glob("*.sql"))

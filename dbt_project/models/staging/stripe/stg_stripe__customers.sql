@@ -22,9 +22,12 @@ listed as (
         country,
         tax_id,
         upper(currency) as currency,
+        -- Whichever name the company's sync gave it.
         coalesce(
+            json_extract_string(metadata, '$.crm_account_id'),
             json_extract_string(metadata, '$.hubspot_company_id'),
-            json_extract_string(metadata, '$.crm_account_id')
+            json_extract_string(metadata, '$.salesforce_account_id'),
+            json_extract_string(metadata, '$.pipedrive_organization_id')
         ) as crm_account_id,
         coalesce(is_deleted, false) as is_deleted,
         created as created_at,
