@@ -194,6 +194,8 @@ def load_source(
                 pipeline.extract(source, loader_file_format="parquet")
         _write(pipeline)
         shutil.rmtree(home.quarantine / config.name, ignore_errors=True)
+        home.loaded(config.name).parent.mkdir(exist_ok=True)
+        home.loaded(config.name).touch()
         return LoadReport(config.name, _totals(home, pipeline.dataset_name, source), heard.messages)
     except Exception as exc:
         if any(isinstance(cause, KeyboardInterrupt) for cause in chain(exc)):

@@ -74,7 +74,10 @@ def gaps(home: Home, owner: str | None, severity: str | None, resolved: bool) ->
 
 
 def loads(home: Home, source: str) -> dict[str, Any] | None:
-    """When a source was last loaded and its rows by table; None if never. Raises `UserError` during a run."""
+    """When a source was last loaded, its rows by table, and how they compare with the source's own counts.
+
+    None if it never was. Raises `UserError` during a run.
+    """
     if not home.warehouse.exists():
         return None
     try:
@@ -93,13 +96,29 @@ def loads(home: Home, source: str) -> dict[str, Any] | None:
         ]
         if "_dlt_loads" not in tables:
             return None
-        last = _rows(warehouse, f'select max(inserted_at) as at from "{schema}"._dlt_loads where status = 0')  # noqa: S608
         own = [table for table in tables if not table.startswith("_")]
         rows = {
             table: _rows(warehouse, f'select count(*) as n from "{schema}"."{table}"')[0]["n"]  # noqa: S608
             for table in own
         }
-    return {"last_load": last[0]["at"], "rows": rows}
+        counted = _counted(warehouse, schema) if "_counts" in tables else {}
+    seen = home.loaded(source)
+    last = dt.datetime.fromtimestamp(seen.stat().st_mtime, dt.UTC) if seen.exists() else None
+    return {"last_load": last, "rows": rows, "counted": counted}
+
+
+def _counted(warehouse: duckdb.DuckDBPyConnection, schema: str) -> dict[str, dict[str, int]]:
+    """Live rows by table, here and at the source, of the tables that the source counts itself."""
+    found = {}
+    for row in _rows(warehouse, f'select * from "{schema}"._counts order by table_name'):  # noqa: S608
+        here = _rows(
+            warehouse,
+            f'select count(*) as n from "{schema}"."{row["table_name"]}"'  # noqa: S608
+            f' where not coalesce(is_deleted, false) and "{row["created_column"]}" < $before',
+            {"before": row["created_before"]},
+        )
+        found[row["table_name"]] = {"here": here[0]["n"], "at_source": row["row_count"]}
+    return found
 
 
 def as_json(rows: Any) -> str:

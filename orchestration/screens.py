@@ -164,6 +164,8 @@ def sources(rows: list[Row]) -> Table:
     table = Table("source", "silo", "type", "reachable", "last load", title="Sources", title_justify="left")
     table.add_column("rows", justify="right")
     table.add_column("lag", justify="right")
+    table.add_column("complete")
+    table.add_column("used", justify="right")
     table.add_column("tables nothing reads")
     for row in rows:
         lag = row["lag_hours"]
@@ -172,9 +174,21 @@ def sources(rows: list[Row]) -> Table:
             f"{row['last_load']:%Y-%m-%d %H:%M}" if row["last_load"] else "never",
             f"{sum(row['rows'].values()):,}",
             f"{lag:.1f} h" if lag is not None else "-",
+            _completeness(row["counted"]),
+            f"{row['used_tables']}/{row['tables']}",
             ", ".join(row["unused_tables"]) or "-",
         )
     return table
+
+
+def _completeness(counted: dict[str, dict[str, int]]) -> str:
+    """By the source's own counts; a source that cannot count says nothing."""
+    short = [
+        f"{t} {n['here']:,} of {n['at_source']:,}" for t, n in counted.items() if n["here"] != n["at_source"]
+    ]
+    if short:
+        return ", ".join(short)
+    return f"{', '.join(counted)}: all" if counted else "-"
 
 
 def as_csv(rows: list[Row]) -> str:

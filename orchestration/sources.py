@@ -16,7 +16,7 @@ from settings.errors import UserError
 
 
 def describe(environment: Environment) -> list[reading.Row]:
-    """One row per configured source: can it be reached, when was it loaded, what is in it, what is unused."""
+    """One row per configured source: reachable, last load, what is in it, how complete, what is unused."""
     prepare_folders(environment.home)
     rows = []
     with sandbox_running(environment):
@@ -25,6 +25,8 @@ def describe(environment: Environment) -> list[reading.Row]:
         for source in environment.config.sources.values():
             loaded = reading.loads(environment.home, source.name)
             last = loaded["last_load"] if loaded else None
+            tables = [table for table in raw_tables(source) if not table.startswith("_")]
+            unused = [table for table in tables if raw_key(source.name, table) not in used]
             rows.append(
                 {
                     "source": source.name,
@@ -34,11 +36,10 @@ def describe(environment: Environment) -> list[reading.Row]:
                     "last_load": last,
                     "lag_hours": (datetime.now(UTC) - last).total_seconds() / 3600 if last else None,
                     "rows": loaded["rows"] if loaded else {},
-                    "unused_tables": [
-                        table
-                        for table in raw_tables(source)
-                        if not table.startswith("_") and raw_key(source.name, table) not in used
-                    ],
+                    "counted": loaded["counted"] if loaded else {},
+                    "tables": len(tables),
+                    "used_tables": len(tables) - len(unused),
+                    "unused_tables": unused,
                 }
             )
     return rows

@@ -57,6 +57,10 @@ class Home:
         """What the gates said last: whether they hold publication back, and why."""
         return self.root / "verdict.json"
 
+    def loaded(self, source: str) -> Path:
+        """A file whose time is that of the source's last good load, whether it brought anything or not."""
+        return self.root / "loaded" / source
+
     @property
     def quarantine(self) -> Path:
         """Rows that stopped a load, by source and table, until the source loads again."""

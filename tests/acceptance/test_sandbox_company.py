@@ -128,3 +128,8 @@ def test_commands_for_reading(revops: Revops) -> None:
     assert {row["reachable"] for row in sources.values()} == {"yes"}
     assert sources["stripe"]["rows"]["customers"] > 100
     assert sources["stripe"]["last_load"]
+    hubspot = sources["hubspot"]
+    assert set(hubspot["counted"]) == {"companies", "contacts", "deals"}
+    assert all(rows["here"] == rows["at_source"] > 100 for rows in hubspot["counted"].values())
+    assert (hubspot["tables"], hubspot["used_tables"], hubspot["unused_tables"]) == (10, 10, [])
+    assert sources["stripe"]["counted"] == {}
