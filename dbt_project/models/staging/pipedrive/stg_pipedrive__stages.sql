@@ -12,10 +12,11 @@ raw_stages as (
 
 ),
 
--- Won and lost are a status in Pipedrive; here they are the last stages of every pipeline.
-endings (outcome, label, place, probability) as (
+-- Won and lost are a status in Pipedrive, without a name of its own in each pipeline; here they are its last
+-- stages, called what other CRMs call them.
+endings (outcome, label, renewal_label, place, probability) as (
 
-    values ('won', 'Closed won', 1, 1), ('lost', 'Closed lost', 2, 0)
+    values ('won', 'Closed won', 'Renewed', 1, 1), ('lost', 'Closed lost', 'Not renewed', 2, 0)
 
 ),
 
@@ -55,7 +56,8 @@ closed_stages as (
         raw_pipelines.source,
         raw_pipelines.id as pipeline,
         concat(raw_pipelines.id, '-', endings.outcome) as stage,
-        endings.label,
+        case when lower(raw_pipelines.name) like '%renewal%' then endings.renewal_label else endings.label end
+            as label,
         coalesce(last_stages.order_nr, 0) + endings.place as position,
         cast(endings.probability as decimal(18, 4)) as probability,
         endings.outcome,
