@@ -1,29 +1,30 @@
 """Pipedrive CRM: users, teams, pipelines, organizations, persons, deals with history, activities, notes.
 
-In: an API token. Out: the raw tables of `pipedrive_tables`, in Pipedrive's own names; from API v2 what it has,
-from API v1 users, roles, teams, notes and what belongs to one deal.
+In: an API token. Out: the raw tables of `pipedrive_tables`, in Pipedrive's own names; from API v2 what it
+has, from API v1 users, roles, teams, notes and what belongs to one deal.
 
-Objects: users, roles, teams, pipelines, stages, organizations, persons, deals (archived ones too) with their
-changes and participants, activities, notes. What Pipedrive has no field for is read from custom fields, found
-by their names.
+Objects: users, roles, teams, pipelines, stages, organizations, persons, deals (archived ones too) with
+their changes and participants, activities, notes. What Pipedrive has no field for is read from custom
+fields, found by their names.
 
-Changes: lists of organizations, persons, deals, activities and notes by `update_time`, minus the lag window.
-A deal that changed is asked for its flow and its participants. Everything is listed again when a field or an
-option it uses was renamed, added or removed.
+Changes: lists of organizations, persons, deals, activities and notes by `update_time`, minus the lag
+window. A deal that changed is asked for its flow and its participants. Everything is listed again when a
+field or an option it uses was renamed, added or removed.
 
-Deletes: deleted deals are listed for 30 days, and are read in every load. Deleted and merged organizations and
-persons, deleted activities and notes show in no list: all ids are compared every `SWEEP_DAYS`.
+Deletes: deleted deals are listed for 30 days, and are read in every load. Deleted and merged organizations
+and persons, deleted activities and notes show in no list: all ids are compared every 7 days.
 
 Limits: pages of 500; requests are counted in stretches of two seconds, and the account's plan says how many
-are allowed in each answer; every request also costs tokens of a daily budget, a first load one or two per deal.
+are allowed in each answer; every request also costs tokens of a daily budget, a first load one or two per
+deal.
 
 Permissions: the token of a user who sees everything (a global admin); nothing is written.
 
 Secrets: api_key, a user's API token.
 
-Left out: texts of notes, activities and e-mails; the mailbox, which shows only the token owner's mail; the Leads
-Inbox, since the lifecycle of persons says who is a lead; a deal's participant exchanged for another without any
-change of the deal; what a deal went through between its last load and its deletion.
+Left out: texts of notes, activities and e-mails; the mailbox, which shows only the token owner's mail; the
+Leads Inbox, since the lifecycle of persons says who is a lead; a deal's participant exchanged for another
+without any change of the deal; what a deal went through between its last load and its deletion.
 """
 
 from __future__ import annotations
@@ -236,7 +237,7 @@ class _Load:
             same = before is not None and (
                 before["update_time"] == _moment(row["update_time"])
                 and before["participants_count"] == row.get("participants_count")
-                and before["person_id"] == (None if row["person_id"] is None else str(row["person_id"]))
+                and before["person_id"] == (None if row.get("person_id") is None else str(row["person_id"]))
             )
             if not same:
                 count = row.get("participants_count")

@@ -1,7 +1,7 @@
 """Pipedrive's objects as rows of its raw tables, the account's own fields under their columns.
 
-In: what the field endpoints of API v2 describe and what the lists hold. Out: rows; an option's id gives way to
-its label, since an id says nothing outside Pipedrive.
+In: what the field endpoints of API v2 describe and what the lists hold. Out: rows; an option's id gives way
+to its label, since an id says nothing outside Pipedrive.
 """
 
 from __future__ import annotations

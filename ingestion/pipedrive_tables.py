@@ -1,8 +1,8 @@
 """What is read from Pipedrive: raw tables, their keys and types, and the account's own fields.
 
 Pipedrive keeps what it has no field for in custom ones, known by a 40-character key that differs in every
-account; they are found by their name, given in `CUSTOM`. An account with other names changes them there. The
-columns of everything else carry Pipedrive's own names.
+account; they are found by their name, given in `CUSTOM`. An account with other names changes them there.
+The columns of everything else carry Pipedrive's own names.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The sandbox company's CRM, served as Pipedrive's API: v2 lists with cursors, v1 where there is no v2.
 
-Token in the `x-api-token` header or (v1) the query, pages of at most 500, `updated_since`, at most 15 custom
-fields asked for by key, error bodies and limits are Pipedrive's as documented. Deleted deals are listed for
-30 days by their status; deleted or merged organizations, persons and activities are in no list. Records come
-from `World.crm`, and changes by PATCH, DELETE and merge go back into it; deleting a record does not move its
-`update_time`.
+Token in the `x-api-token` header or (v1) the query, pages of at most 500, `updated_since`, at most 15
+custom fields asked for by key, error bodies and limits are Pipedrive's as documented. Deleted deals are
+listed for 30 days by their status; deleted or merged organizations, persons and activities are in no list.
+Records come from `World.crm`, and changes by PATCH, DELETE and merge go back into it; deleting a record
+does not move its `update_time`.
 """
 
 from __future__ import annotations
@@ -179,7 +179,9 @@ class _Crm:
         found = sorted(found, key=place, reverse=is_down)
         after = _cursor(query.get("cursor"))
         if after is not None:
-            found = [record for record in found if (place(record) < after) == is_down and place(record) != after]
+            found = [
+                record for record in found if (place(record) < after) == is_down and place(record) != after
+            ]
         limit = _limit(request)
         page = found[:limit]
         following = _token(place(page[-1])) if len(found) > limit else None
@@ -221,7 +223,10 @@ class _Crm:
         if since is not None:
             found = [n for n in found if n.updated_at >= since]
         order, _, direction = request.query_params.get("sort", "id ASC").partition(" ")
-        by: dict[str, Callable[[Any], Any]] = {"id": lambda n: int(n.id), "update_time": lambda n: n.updated_at}
+        by: dict[str, Callable[[Any], Any]] = {
+            "id": lambda n: int(n.id),
+            "update_time": lambda n: n.updated_at,
+        }
         if order not in by:
             raise _Refused(400, "Bad request")
         found.sort(key=by[order], reverse=direction.upper() == "DESC")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from sandbox.api import pipedrive_fields as fields
@@ -76,7 +77,8 @@ def merge(world: World, kind: str, loser: Any, winner: Any, at: datetime) -> Non
         return
     loser.merged_into = winner.id
     if kind == "organizations":
-        for record in (*crm.contacts, *crm.deals, *crm.activities):
+        held: list[Any] = [*crm.contacts, *crm.deals, *crm.activities]
+        for record in held:
             if record.company_id == loser.id:
                 record.company_id = winner.id
                 record.updated_at = at
@@ -95,7 +97,9 @@ def flow(stages: Stages, deal: Deal) -> list[Json]:
     found = [
         *_stages(stages, deal),
         *_changes("value", [(at, amount(v)) for at, v in _since_birth(deal, "amount")]),
-        *_changes("expected_close_date", [(at, d.isoformat() if d else None) for at, d in expected(stages, deal)]),
+        *_changes(
+            "expected_close_date", [(at, d.isoformat() if d else None) for at, d in expected(stages, deal)]
+        ),
         *_changes("user_id", [(at, int(v) if v else None) for at, v in entered(deal, "owner_id")]),
         *_changes(fields.FORECAST.key, _forecasts(deal)),
     ]
@@ -151,6 +155,4 @@ def _forecasts(deal: Deal) -> list[tuple[datetime, Any]]:
 
 
 def _changes(key: str, history: list[tuple[datetime, Any]]) -> list[Change]:
-    return [
-        (at, key, old, new) for (_, old), (at, new) in zip(history, history[1:], strict=False) if old != new
-    ]
+    return [(at, key, old, new) for (_, old), (at, new) in pairwise(history) if old != new]

@@ -1,7 +1,7 @@
 """The custom fields of the sandbox company's Pipedrive account: what it has no field for.
 
-Each has a 40-character key and, if it is a choice, options with ids. Key and ids are made of the names, so that
-they stay whatever the company lives through.
+Each has a 40-character key and, if it is a choice, options with ids. Key and ids are made of the names, so
+that they stay whatever the company lives through.
 """
 
 from __future__ import annotations
@@ -103,7 +103,11 @@ FORECAST = next(field for field in FIELDS if field.attribute == "forecast_catego
 
 #: Some of the fields every account has.
 STANDARD = {
-    ORGANIZATION: {"name": ("Name", "varchar"), "owner_id": ("Owner", "user"), "address": ("Address", "address")},
+    ORGANIZATION: {
+        "name": ("Name", "varchar"),
+        "owner_id": ("Owner", "user"),
+        "address": ("Address", "address"),
+    },
     PERSON: {"name": ("Name", "varchar"), "emails": ("Email", "varchar"), "org_id": ("Organization", "org")},
     DEAL: {"title": ("Title", "varchar"), "value": ("Value", "monetary"), "stage_id": ("Stage", "stage")},
 }
@@ -115,7 +119,9 @@ def described(entity: str) -> list[Json]:
     custom = []
     for field in FIELDS:
         if field.entity == entity:
-            options = [{"id": option_id(field, v), "label": label} for v, label in (field.labels or {}).items()]
+            options = [
+                {"id": option_id(field, v), "label": label} for v, label in (field.labels or {}).items()
+            ]
             custom.append(
                 _description(field.key, field.name, field.kind, True, options if field.labels else None)
             )

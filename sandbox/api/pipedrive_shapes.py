@@ -1,8 +1,8 @@
 """The sandbox's CRM records as Pipedrive shows them: API v2 objects, API v1 users, notes and participants.
 
-Won and lost are no stages in Pipedrive: a closed deal stays in the stage it was closed in and has a status. A
-deal without an amount has the value 0. What a call or an e-mail was is said by the activity's type, of which an
-account makes its own: `inbound_call`, `inbound_email`, `sequence_email`.
+Won and lost are no stages in Pipedrive: a closed deal stays in the stage it was closed in and has a status.
+A deal without an amount has the value 0. What a call or an e-mail was is said by the activity's type, of
+which an account makes its own: `inbound_call`, `inbound_email`, `sequence_email`.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ never_changed as (
 
 ),
 
--- A deal's flow tells of changes only: it was created with what the first change replaced, or, without any, with
--- what it has.
+-- A deal's flow tells of changes only: it was created with what the first change replaced, or, without any,
+-- with what it has.
 initial as (
 
     select
@@ -124,8 +124,7 @@ final as (
         source,
         deal_id,
         field,
-        case when field = 'value' and try_cast(value as decimal(18, 4)) = 0 then null else nullif(value, '') end
-            as value,
+        case when field != 'value' or try_cast(value as decimal(18, 4)) != 0 then nullif(value, '') end as value,
         changed_at,
         _loaded_at as loaded_at
 

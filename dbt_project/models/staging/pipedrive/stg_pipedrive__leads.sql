@@ -55,7 +55,11 @@ reached as (
     select
         *,
         least(
-            became_lead, became_marketing_qualified, became_sales_qualified, became_opportunity, became_customer
+            became_lead,
+            became_marketing_qualified,
+            became_sales_qualified,
+            became_opportunity,
+            became_customer
         ) as lead_at,
         least(became_opportunity, became_customer) as converted_at
 

@@ -57,7 +57,7 @@ final as (
         links.deal_id as opportunity_id,
         links.person_id as contact_id,
         case when links.person_id = raw_deals.person_id then 'primary' end as role,
-        links.person_id is not distinct from raw_deals.person_id as is_primary,
+        coalesce(links.person_id = raw_deals.person_id, false) as is_primary,
         links.is_deleted,
         links._loaded_at as loaded_at
 

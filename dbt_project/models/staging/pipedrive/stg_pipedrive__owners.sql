@@ -38,7 +38,8 @@ teams as (
         owner_id,
         min(name) filter (where name not like 'Region: %') as team,
         min(split_part(name, 'Region: ', 2)) filter (where name like 'Region: %') as region,
-        arg_min(manager_id, name) filter (where name not like 'Region: %' and manager_id != owner_id) as manager_id
+        arg_min(manager_id, name) filter (where name not like 'Region: %' and manager_id != owner_id)
+            as manager_id
 
     from memberships
     group by all
