@@ -91,7 +91,9 @@ def source(config: SourceConfig, as_of: datetime) -> DltSource:
         "deal_participants": load.deal_participants,
         **{table: partial(load.objects, table) for table in ("activities", "notes")},
     }
-    return make_source(config, TABLES, {name: partial(_served, feed) for name, feed in feeds.items()})
+    return make_source(
+        config, TABLES, {name: partial(_served, config.name, feed) for name, feed in feeds.items()}
+    )
 
 
 def check(config: SourceConfig) -> None:
@@ -107,15 +109,15 @@ def _client(config: SourceConfig) -> VendorClient:
     return client(config, BASE_URL, token, limit=LIMIT)
 
 
-def _served(feed: Feed, state: State) -> Batches:
+def _served(source_name: str, feed: Feed, state: State) -> Batches:
     """The feed's batches; an account that is not paid for says so with a status of its own."""
     try:
         yield from feed(state)
     except HTTPError as exc:
         if exc.response is not None and exc.response.status_code == 402:
             raise UserError(
-                "Pipedrive does not serve this account (HTTP 402): its trial or subscription has ended. "
-                "Nothing was loaded; renew it, or take the source out of revops.toml"
+                f"source {source_name!r}: Pipedrive does not serve this account (HTTP 402): its trial or "
+                "subscription has ended. Nothing was loaded; renew it, or take the source out of revops.toml"
             ) from exc
         raise
 

@@ -75,7 +75,7 @@ def routes(get_world: Callable[[], World]) -> list[BaseRoute]:
         *_v1("/{kind}/{id}/merge", crm.merge, "PUT"),
         *_v1("/notes/{id}", crm.delete_note, "DELETE"),
         *[
-            Route(f"{V2}/{entity}Fields", _answer(_described(entity)))
+            Route(f"{V2}/{entity}Fields", _answer(crm.described(entity)))
             for entity in (fields.ORGANIZATION, fields.PERSON, fields.DEAL)
         ],
         Route(f"{V2}/pipelines", _answer(crm.pipelines)),
@@ -187,6 +187,18 @@ class _Crm:
         following = _token(place(page[-1])) if len(found) > limit else None
         return _good(self._render(kind, page, keys)) | {"additional_data": {"next_cursor": following}}
 
+    def described(self, entity: str) -> Callable[[Request], Any]:
+        """The fields of organizations, persons or deals."""
+
+        async def answer(request: Request) -> Json:
+            found = fields.described(self._world(), entity)
+            start = (_cursor(request.query_params.get("cursor")) or [0])[0]
+            end = start + _limit(request)
+            following = _token([end]) if end < len(found) else None
+            return _good(found[start:end]) | {"additional_data": {"next_cursor": following}}
+
+        return answer
+
     async def users(self, request: Request) -> Json:
         """All users; the list has no pages."""
         return _good([shapes.user(owner) for owner in self._world().crm.owners])
@@ -284,16 +296,6 @@ class _Crm:
     def _at(self, request: Request) -> datetime:
         """When it happened: at `?at=`, or at the latest moment there is."""
         return _moment(request.query_params.get("at")) or self._world().now - timedelta(seconds=1)
-
-
-def _described(entity: str) -> Callable[[Request], Any]:
-    async def answer(request: Request) -> Json:
-        found, after = fields.described(entity), _cursor(request.query_params.get("cursor")) or [0]
-        end = after[0] + _limit(request)
-        following = _token([end]) if end < len(found) else None
-        return _good(found[after[0] : end]) | {"additional_data": {"next_cursor": following}}
-
-    return answer
 
 
 def _answer(handler: Callable[[Request], Any]) -> Callable[[Request], Any]:

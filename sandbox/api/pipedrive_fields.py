@@ -113,19 +113,24 @@ STANDARD = {
 }
 
 
-def described(entity: str) -> list[Json]:
+def described(world: World, entity: str) -> list[Json]:
     """The field endpoints of API v2: every field of organizations, persons or deals."""
     standard = [_description(code, *rest, False, None) for code, rest in STANDARD[entity].items()]
-    custom = []
-    for field in FIELDS:
-        if field.entity == entity:
-            options = [
-                {"id": option_id(field, v), "label": label} for v, label in (field.labels or {}).items()
-            ]
-            custom.append(
-                _description(field.key, field.name, field.kind, True, options if field.labels else None)
-            )
+    custom = [
+        _description(field.key, field.name, field.kind, True, _options(world, field))
+        for field in FIELDS
+        if field.entity == entity
+    ]
     return standard + custom
+
+
+def _options(world: World, field: CustomField) -> list[Json] | None:
+    """The options of a choice: those of every account, and those that sales made for a product of its own."""
+    if field.labels is None:
+        return None
+    used = {deal.product for deal in world.crm.deals if deal.product} if field.labels is PRODUCTS else set()
+    labels = {name: name for name in sorted(used)} | field.labels
+    return [{"id": option_id(field, value), "label": label} for value, label in labels.items()]
 
 
 def _description(code: str, name: str, kind: str, is_custom: bool, options: list[Json] | None) -> Json:

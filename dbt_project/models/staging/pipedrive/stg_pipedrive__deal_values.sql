@@ -124,7 +124,8 @@ final as (
         source,
         deal_id,
         field,
-        case when field != 'value' or try_cast(value as decimal(18, 4)) != 0 then nullif(value, '') end as value,
+        case when field != 'value' or try_cast(value as decimal(18, 4)) != 0 then nullif(value, '') end
+            as value,
         changed_at,
         _loaded_at as loaded_at
 
