@@ -60,8 +60,8 @@ PAGE = 500
 FLOW_PAGE = 100
 #: Requests in seconds that the smallest plan allows; a larger one says so in its answers.
 LIMIT = (18, 2)
-#: The share of what the plan allows that is used.
-SHARE = 0.9
+#: The share that is used of what the plan allows, and what the largest plan allows a token.
+SHARE, MOST_ALLOWED = 0.9, 480
 #: Custom fields that a list can be asked for by key; asked for more, it refuses.
 MOST_KEYS = 15
 SWEEP_DAYS = 7
@@ -311,9 +311,10 @@ class _Load:
 
     def _obey(self, answer: Response) -> None:
         """Go as fast as the plan allows: Pipedrive says the requests of a stretch in each answer."""
-        allowed = answer.headers.get("x-ratelimit-limit", "")
-        if allowed.isdigit() and int(allowed) * SHARE > LIMIT[0]:
-            self.api.limiter = limiter((int(int(allowed) * SHARE), LIMIT[1]))
+        said = answer.headers.get("x-ratelimit-limit", "")
+        allowed = int(min(int(said), MOST_ALLOWED) * SHARE) if said.isdigit() else 0
+        if allowed > LIMIT[0]:
+            self.api.limiter = limiter((allowed, LIMIT[1]))
 
     def _gone(self, table: str, ids: list[str]) -> pa.Table:
         """Rows of the warehouse that a whole list no longer holds, marked deleted."""
