@@ -185,7 +185,11 @@ class _Crm:
         limit = _limit(request)
         page = found[:limit]
         following = _token(place(page[-1])) if len(found) > limit else None
-        return _good(self._render(kind, page, keys)) | {"additional_data": {"next_cursor": following}}
+        shown = self._render(kind, page, keys)
+        if "participants_count" not in _names(request, "include_fields"):
+            for body in shown:
+                body.pop("participants_count", None)
+        return _good(shown) | {"additional_data": {"next_cursor": following}}
 
     def described(self, entity: str) -> Callable[[Request], Any]:
         """The fields of organizations, persons or deals."""

@@ -407,6 +407,13 @@ def test_a_bad_request_gets_the_vendors_error_body(config, path, params, status,
     assert says in answer.json()["error"]
 
 
+def test_a_deal_counts_its_participants_only_if_asked(config):
+    asked = get(config, "v2/deals", include_fields="participants_count").json()["data"]
+    plain = get(config, "v2/deals").json()["data"]
+    assert [deal.pop("participants_count") for deal in asked] == [2, 1]
+    assert asked == plain
+
+
 def test_only_api_v1_takes_the_token_from_the_query(config):
     token = {"api_token": api.KEY}
     answers = [
