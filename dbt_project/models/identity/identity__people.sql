@@ -55,6 +55,7 @@ sightings as (
         contacts.email,
         'contact:' || contacts.source || ':' || contacts.contact_id as record,
         contacts.created_at,
+        contacts.is_deleted,
         crm_links.account
 
     from contacts
@@ -68,6 +69,7 @@ sightings as (
         leads.email,
         'lead:' || leads.source || ':' || leads.lead_id,
         leads.created_at,
+        leads.is_deleted,
         crm_links.account
 
     from leads
@@ -81,6 +83,7 @@ sightings as (
         customers.email,
         'customer:' || customers.source || ':' || customers.customer_id,
         customers.created_at,
+        customers.is_deleted,
         billing_links.account
 
     from customers
@@ -94,6 +97,7 @@ sightings as (
         email,
         'recipient:' || source || ':' || recipient_id,
         added_at,
+        is_deleted,
         null
 
     from recipients
@@ -105,6 +109,7 @@ sightings as (
         email,
         'recipient:' || source || ':' || recipient_id,
         min(occurred_at),
+        false,
         null
 
     from events
@@ -119,6 +124,7 @@ addresses as (
         lower(trim(email)) as email,
         record,
         created_at,
+        coalesce(is_deleted, false) as is_deleted,
         account
 
     from sightings
@@ -153,11 +159,12 @@ domains as (
 
 ),
 
+-- A deleted record names a person only while nothing else does: some vendors forget it altogether.
 people as (
 
     select
         email,
-        arg_min(record, (trust, coalesce(created_at, 'infinity'), record)) as person
+        arg_min(record, (is_deleted, trust, coalesce(created_at, 'infinity'), record)) as person
 
     from addresses
     group by email
