@@ -104,7 +104,7 @@ def known_rows(table: str, columns: Iterable[str], where: str = "true") -> list[
 def with_hash(rows: pa.Table) -> pa.Table:
     """The rows with `_row_hash`, a hash of all their columns."""
     with _given(rows) as connection:
-        query = "select *, md5(to_json(given)::varchar) as _row_hash from given"
+        query = "select *, hash(given)::varchar as _row_hash from given"
         return connection.execute(query).to_arrow_table()
 
 

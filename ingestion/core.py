@@ -54,7 +54,8 @@ class TableSpec:
 
     `ignored`: fields known and not wanted, so not announced. `complete`: every load delivers all rows, so a
     row that is missing now is marked `is_deleted` (the table must declare that column). `newest_by`: the
-    column that decides which of several rows with one key in the same load is kept (the greatest). `fills`:
+    column that decides which of several rows with one key in the same load is kept (the greatest).
+    `is_unique`: no load has two rows with one key, so that nobody needs to look for them. `fills`:
     the contract tables whose rows these are, one for one, so that a company's own fields can reach them;
     `custom`: the JSON column that holds such fields, None where each is a column.
     """
@@ -65,6 +66,7 @@ class TableSpec:
     ignored: frozenset[str] = frozenset()
     complete: bool = False
     newest_by: str | None = None
+    is_unique: bool = False
     fills: tuple[str, ...] = ()
     custom: str | None = None
 
@@ -255,7 +257,11 @@ def _resource(name: str, spec: TableSpec, feed: Feed) -> DltResource:
     return dlt.resource(
         rows,
         name=name,
-        write_disposition="merge",
+        write_disposition={
+            "disposition": "merge",
+            "strategy": "delete-insert",
+            "deduplicated": spec.is_unique,
+        },
         primary_key=list(spec.primary_key),
         columns=columns,
         schema_contract=CONTRACT,

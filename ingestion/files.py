@@ -126,7 +126,9 @@ def _spec(mapping: FileMapping, table: TableMapping, known: ContractTable) -> Ta
             raise UserError(f"{where}: {column!r} is not a column of {table.name}{hint}")
     extra = {c: "text" for c in table.columns if c not in columns}
     description = f"{table.name.replace('_', ' ')} from {table.origin}"
-    return TableSpec(description, known.primary_key, {**columns, **extra, "is_deleted": "bool"})
+    return TableSpec(
+        description, known.primary_key, {**columns, **extra, "is_deleted": "bool"}, is_unique=True
+    )
 
 
 def _kind(duckdb_type: str) -> str:
