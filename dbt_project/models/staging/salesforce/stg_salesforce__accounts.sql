@@ -25,7 +25,7 @@ selling as (
 
 ),
 
--- Salesforce has no lifecycle: the type says who is a customer, an opportunity which prospects are leads no more.
+-- Salesforce has no lifecycle: the type tells customers, an opportunity makes a prospect more than a lead.
 final as (
 
     select

@@ -72,8 +72,7 @@ first_changes as (
 
 ),
 
--- Salesforce keeps changes only. What a field began with is what the first of them replaced; without any it is
--- what the field has.
+-- Salesforce keeps changes only: a field began with what the first of them replaced, or with what it has.
 beginnings as (
 
     select

@@ -12,7 +12,13 @@ raw_record_types as (
 
 ),
 
--- An organisation without record types has one pipeline, as have opportunities without one.
+raw_opportunities as (
+
+    select * from {{ raw_table('salesforce', 'opportunities') }}
+
+),
+
+-- The pipeline of opportunities without a record type, which an organisation without record types only has.
 pipelines as (
 
     select
@@ -23,11 +29,20 @@ pipelines as (
     from raw_record_types
     union all
     select distinct
-        source,
+        raw_stages.source,
         'default',
         false
 
     from raw_stages
+    where
+        exists (
+            select 1 from raw_opportunities
+            where raw_opportunities.source = raw_stages.source and raw_opportunities.record_type_id is null
+        )
+        or not exists (
+            select 1 from raw_record_types
+            where raw_record_types.source = raw_stages.source
+        )
 
 ),
 
