@@ -48,6 +48,8 @@ _CHANGE = {
     "CreatedDate": "timestamp",
     "IsDeleted": "bool",
 }
+#: Tracked fields of opportunities; the forecast category is there by its value or by its name.
+TRACKED = ("StageName", "Amount", "CloseDate", "Owner", "ForecastCategory", "ForecastCategoryName")
 _LINKS = {
     "WhoId": "text",
     "Who.Type": "text",
@@ -234,7 +236,7 @@ OBJECTS: dict[str, SObject] = {
         "Changes of an opportunity's stage, amount, close date, owner and forecast category.",
         {**_CHANGE, "OpportunityId": "text"},
         cursor="CreatedDate",
-        where="Field IN ('StageName', 'Amount', 'CloseDate', 'Owner', 'ForecastCategoryName')",
+        where=f"Field IN {TRACKED}",
         needed=False,
     ),
     "tasks": SObject(

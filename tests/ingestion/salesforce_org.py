@@ -122,8 +122,9 @@ def _values(row: dict[str, Any]) -> Callable[[str], Any]:
 
     def value_of(field: str) -> Any:
         value = row.get(field)
-        is_time = isinstance(value, str) and value.endswith("+0000")
-        return datetime.fromisoformat(value) if is_time else value
+        if isinstance(value, str) and value.endswith("+0000"):
+            return datetime.fromisoformat(value)
+        return value
 
     return value_of
 

@@ -120,7 +120,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         history("f7", "Amount", 8, None, 1.5e3),
         history("f8", "Amount", 9, 1500.0, 100.5),
         history("f9", "CloseDate", 9, "2026-01-15", "2026-02-01"),
-        history("g0", "ForecastCategoryName", 9, "Pipeline", "Best Case"),
+        history("g0", "ForecastCategory", 9, "Pipeline", "BestCase"),
     ],
     "Task": [
         record(

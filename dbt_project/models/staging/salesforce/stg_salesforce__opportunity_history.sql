@@ -24,7 +24,8 @@ changes as (
     select
         raw_history.source,
         raw_history.opportunity_id,
-        raw_history.field,
+        case raw_history.field when 'ForecastCategory' then 'ForecastCategoryName' else raw_history.field end
+            as field,
         raw_history.id,
         coalesce(raw_history.old_value, '') as old_value,
         coalesce(raw_history.new_value, '') as new_value,
