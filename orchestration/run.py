@@ -72,6 +72,7 @@ def run(environment: Environment, watch: Watcher, scope: Scope | None = None) ->
     prepare_folders(environment.home)
     with run_lock(environment.home, "revops run"):
         watch("prepare", "starts", 1)
+        importlib.import_module("ingestion.core")  # dlt shares packages with what is imported aside
         imports = _import_aside("dagster_dbt")
         with sandbox_running(environment):
             build_manifest(environment)
@@ -170,7 +171,9 @@ def _tell(event: Any, tables: dict[str, int], watch: Watcher) -> None:
         "STEP_FAILURE": "fails",
     }
     if event.event_type_value == "STEP_START" and event.step_key == "models":
-        _import_aside("expectations.duckdb_engine")  # Great Expectations; dbt is at work in its own process
+        # Great Expectations; dbt is at work in its own process. Dagster's storage uses SQLAlchemy meanwhile.
+        importlib.import_module("sqlalchemy.orm")
+        _import_aside("expectations.duckdb_engine")
     if event.event_type_value in kinds:
         watch(event.step_key, kinds[event.event_type_value], tables[event.step_key])
 
