@@ -33,6 +33,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from dlt.extract import DltSource
 from dlt.sources.helpers.rest_client.auth import HttpBasicAuth
 from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
@@ -115,8 +116,8 @@ class _Site:
         self.api = api
         self.config = config
         self.lines: dict[str, list[pa.Table]] = {"invoice_lines": [], "credit_note_lines": []}
-        self.coupons: list[Json] = []
-        self.discounts: list[Json] = []
+        self.coupons: dict[tuple[str, str], Json] = {}
+        self.discounts: dict[str, Json] = {}
         self.announced: dict[str, set[str]] = {name: set() for name in self.lines}
 
     def feeds(self) -> dict[str, Feed]:
@@ -128,8 +129,8 @@ class _Site:
             "invoices": lambda state: self._billed("invoice", "invoice_lines", state),
             "invoice_lines": lambda state: self.lines["invoice_lines"],
             "subscriptions": self._subscriptions,
-            "subscription_coupons": lambda state: [self.coupons],
-            "subscription_discounts": lambda state: [self.discounts],
+            "subscription_coupons": lambda state: [list(self.coupons.values())],
+            "subscription_discounts": lambda state: [list(self.discounts.values())],
             "customers": lambda state: self._plain("customer", state),
             "coupons": lambda state: self._whole("coupon"),
             "item_prices": lambda state: self._whole("item_price"),
@@ -155,19 +156,28 @@ class _Site:
                 row["subscription_items"] = _sorted(_parts(body, "subscription_items"), "item_price_id")
                 row["coupons"] = _sorted(_parts(body, "coupons"), "coupon_id")
                 own = {"subscription_id": body["id"], "is_deleted": row["is_deleted"]}
-                self.coupons += [part | own for part in _parts(body, "coupons")]
-                self.discounts += [part | own for part in _parts(body, "discounts")]
+                for part in row["coupons"]:
+                    self.coupons[body["id"], str(part.get("coupon_id"))] = part | own
+                for part in _parts(body, "discounts"):
+                    self.discounts[str(part.get("id"))] = part | own
                 rows.append(row)
             yield rows
 
     def _billed(self, kind: str, table: str, state: State) -> Batches:
-        """Invoices or credit notes; their lines are kept for the feed that follows."""
+        """Invoices or credit notes; their lines are kept for the feed that follows.
+
+        One that changes while its list is read comes again at the list's end; only its last lines count.
+        """
+        seen: set[str] = set()
         for batch in self._changed(kind, state):
             rows: list[Json] = []
             lines: list[Json] = []
             for body in batch:
                 row = _row(body, kind)
                 rows.append(row)
+                if body["id"] in seen:
+                    self._forget_lines(table, f"{kind}_id", body["id"])
+                seen.add(body["id"])
                 if row.get("status") == "pending":  # its lines may still change; they come when it is closed
                     continue
                 lines += self._lines(kind, body, bool(row["is_deleted"]))
@@ -175,6 +185,9 @@ class _Site:
                 columns, ignored = TABLES[table].columns, TABLES[table].ignored
                 self.lines[table].append(to_arrow(table, columns, lines, ignored, self.announced[table]))
             yield rows
+
+    def _forget_lines(self, table: str, parent: str, key: str) -> None:
+        self.lines[table] = [one.filter(pc.not_equal(one[parent], key)) for one in self.lines[table]]
 
     def _lines(self, kind: str, body: Json, is_deleted: bool) -> Iterator[Json]:
         """A document's lines to their end, each with its discounts."""

@@ -73,6 +73,7 @@ TABLES: dict[str, TableSpec] = {
             linked_refunds iin last4 merchant_reference_id payment_method_details
             """
         ),
+        newest_by="updated_at",
     ),
     "credit_notes": TableSpec(
         "Credit notes: for changes in the middle of a term, and for money given back",
@@ -94,6 +95,7 @@ TABLES: dict[str, TableSpec] = {
             site_details_at_creation customer_notes
             """
         ),
+        newest_by="updated_at",
     ),
     "credit_note_lines": _lines("credit_note_id", "Every line of every credit note"),
     "invoices": TableSpec(
@@ -121,6 +123,7 @@ TABLES: dict[str, TableSpec] = {
             einvoice void_reason_code tax_category site_details_at_creation is_digital invoice_notes
             """
         ),
+        newest_by="updated_at",
     ),
     "invoice_lines": _lines("invoice_id", "Every line of every closed invoice"),
     "subscriptions": TableSpec(
@@ -148,6 +151,7 @@ TABLES: dict[str, TableSpec] = {
             decommissioned payment_plan
             """
         ),
+        newest_by="updated_at",
     ),
     "subscription_coupons": TableSpec(
         "Coupons on subscriptions as last seen, those since taken off included",
@@ -192,6 +196,7 @@ TABLES: dict[str, TableSpec] = {
             entity_identifier_standard metadata
             """
         ),
+        newest_by="updated_at",
     ),
     "coupons": TableSpec(
         "Coupons; one that is listed no more counts as deleted",
