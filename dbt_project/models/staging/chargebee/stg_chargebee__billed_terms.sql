@@ -123,13 +123,19 @@ final as (
         prices.price_id,
         coalesce(try_cast(lines.quantity_in_decimal as decimal(18, 4)), lines.quantity, 1)
         * case when lines.is_credit then -1 else 1 end as quantity,
-        -- What a part of a term costs does not tell the price.
+        -- A part of a term does not tell the price, nor do several at once (a monthly add-on, billed yearly).
         case
             when
-                coalesce(lines.pricing_model, 'per_unit') in ('per_unit', 'flat_fee')
-                and lines.date_to
-                >= {{ chargebee_term_end('lines.date_from', 'prices.interval', 'prices.interval_count') }}
-                then {{ chargebee_money('lines.unit_amount', 'lines.currency_code') }}
+                lines.is_credit
+                or coalesce(lines.pricing_model, 'per_unit') not in ('per_unit', 'flat_fee')
+                or lines.date_to
+                < {{ chargebee_term_end('lines.date_from', 'prices.interval', 'prices.interval_count') }}
+                then null
+            when
+                lines.date_to
+                >= {{ chargebee_term_end('lines.date_from', 'prices.interval', '2 * prices.interval_count') }}
+                then prices.unit_amount
+            else {{ chargebee_money('lines.unit_amount', 'lines.currency_code') }}
         end as unit_amount,
         lines.is_credit,
         lines.date_from,

@@ -12,11 +12,15 @@ raw_lines as (
 
 ),
 
-discounts as (
+-- An invoice of several subscriptions names none; if its lines are of one, it is that one's.
+line_totals as (
 
     select
         source,
         invoice_id,
+        case
+            when min(subscription_id) = max(subscription_id) then min(subscription_id)
+        end as subscription_id,
         sum(discount_amount) as discount
 
     from raw_lines
@@ -24,15 +28,29 @@ discounts as (
 
 ),
 
+-- What was written off counts as paid in Chargebee. Nobody paid it: it was given up, as a voided one is.
+judged as (
+
+    select
+        *,
+        case
+            when status = 'paid' and write_off_amount > 0 and coalesce(amount_paid, 0) = 0 then 'voided'
+            else status
+        end as outcome
+
+    from raw_invoices
+
+),
+
 final as (
 
     select
-        raw_invoices.source,
-        raw_invoices.id as invoice_id,
-        raw_invoices.customer_id,
-        raw_invoices.subscription_id,
-        raw_invoices.id as number,
-        case raw_invoices.status
+        judged.source,
+        judged.id as invoice_id,
+        judged.customer_id,
+        coalesce(judged.subscription_id, line_totals.subscription_id) as subscription_id,
+        judged.id as number,
+        case judged.outcome
             when 'paid' then 'paid'
             when 'posted' then 'open'
             when 'payment_due' then 'open'
@@ -42,31 +60,34 @@ final as (
         end as status,
         -- Chargebee tells the first invoice of a subscription from the others, not a renewal from a change.
         case
-            when raw_invoices.subscription_id is null then 'manual'
-            when raw_invoices.first_invoice then 'subscription_create'
+            when coalesce(judged.subscription_id, line_totals.subscription_id) is null then 'manual'
+            when judged.first_invoice then 'subscription_create'
         end as billing_reason,
-        upper(raw_invoices.currency_code) as currency,
+        upper(judged.currency_code) as currency,
         {%- for column in ['sub_total', 'tax', 'total', 'amount_paid', 'credits_applied'] %}
-        {{ chargebee_money('raw_invoices.' ~ column, 'raw_invoices.currency_code') }}
+        {{ chargebee_money('judged.' ~ column, 'judged.currency_code') }}
             as {{ 'subtotal' if column == 'sub_total' else column }},
         {%- endfor %}
-        {{ chargebee_money('coalesce(discounts.discount, 0)', 'raw_invoices.currency_code') }} as discount,
+        {{ chargebee_money('coalesce(line_totals.discount, 0)', 'judged.currency_code') }} as discount,
         -- What was to be paid: the total less credits, whether it has been paid or not.
         {{ chargebee_money(
-            'raw_invoices.total - coalesce(raw_invoices.credits_applied, 0)'
-            ~ ' - coalesce(raw_invoices.amount_adjusted, 0)', 'raw_invoices.currency_code'
+            'judged.total - coalesce(judged.credits_applied, 0)'
+            ~ ' - coalesce(judged.amount_adjusted, 0)', 'judged.currency_code'
         ) }} as amount_due,
-        coalesce(raw_invoices.is_deleted, false) as is_deleted,
-        raw_invoices.date as issued_at,
-        raw_invoices.due_date as due_at,
-        case when raw_invoices.status = 'paid' then raw_invoices.paid_at end as paid_at,
-        raw_invoices.voided_at,
-        raw_invoices.updated_at,
-        raw_invoices._loaded_at as loaded_at
+        coalesce(judged.is_deleted, false) as is_deleted,
+        judged.date as issued_at,
+        judged.due_date as due_at,
+        case when judged.outcome = 'paid' then judged.paid_at end as paid_at,
+        case
+            when judged.outcome = 'voided'
+                then coalesce(judged.voided_at, judged.paid_at, judged.updated_at)
+        end as voided_at,
+        judged.updated_at,
+        judged._loaded_at as loaded_at
 
-    from raw_invoices
-    left join discounts
-        on raw_invoices.id = discounts.invoice_id and raw_invoices.source = discounts.source
+    from judged
+    left join line_totals
+        on judged.id = line_totals.invoice_id and judged.source = line_totals.source
 
 )
 

@@ -35,8 +35,8 @@ final as (
         raw_subscriptions.customer_id,
         case
             when raw_subscriptions.status = 'in_trial' then 'trialing'
-            when raw_subscriptions.status = 'cancelled' then 'canceled'
-            when raw_subscriptions.status in ('future', 'transferred') then 'incomplete'
+            when raw_subscriptions.status in ('cancelled', 'transferred') then 'canceled'
+            when raw_subscriptions.status = 'future' then 'incomplete'
             when raw_subscriptions.status = 'paused' then 'paused'
             when in_dunning.subscription_id is not null then 'past_due'
             else 'active'
@@ -62,8 +62,10 @@ final as (
             when raw_subscriptions.status <> 'cancelled' then raw_subscriptions.cancelled_at
         end as cancel_at,
         least(raw_subscriptions.cancel_schedule_created_at, raw_subscriptions.cancelled_at) as canceled_at,
-        case
-            when raw_subscriptions.status = 'cancelled' then raw_subscriptions.cancelled_at
+        case raw_subscriptions.status
+            when 'cancelled' then raw_subscriptions.cancelled_at
+            -- It goes on at another business entity, under another id; nothing else dates that.
+            when 'transferred' then coalesce(raw_subscriptions.cancelled_at, raw_subscriptions.updated_at)
         end as ended_at,
         raw_subscriptions.updated_at,
         raw_subscriptions._loaded_at as loaded_at
