@@ -39,6 +39,19 @@ named_customers as (
 
 ),
 
+-- A customer deleted before anything was sold to it is a mistake made good, which some vendors do not even list.
+known_customers as (
+
+    select billing_customers.*
+    from billing_customers
+    left join named_customers
+        on
+            billing_customers.source = named_customers.source
+            and billing_customers.customer_id = named_customers.customer_id
+    where not coalesce(billing_customers.is_deleted, false) or named_customers.customer_id is not null
+
+),
+
 records as (
 
     select
@@ -59,7 +72,7 @@ records as (
         customer_id,
         created_at
 
-    from billing_customers
+    from known_customers
 
     union all
 
@@ -87,6 +100,8 @@ hubs as (
         min(record) over (partition by match_key) as hub
 
     from links
+    semi join records
+        on links.record = records.record
 
 ),
 

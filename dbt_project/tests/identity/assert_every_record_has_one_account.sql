@@ -25,6 +25,7 @@ records as (
         customer_id
 
     from {{ ref('billing__customers') }}
+    where not coalesce(is_deleted, false)
 
     union
 
@@ -34,6 +35,16 @@ records as (
         customer_id
 
     from {{ ref('billing__subscriptions') }}
+
+    union
+
+    select
+        'billing' as silo,
+        source,
+        customer_id
+
+    from {{ ref('billing__invoices') }}
+    where customer_id is not null
 
 ),
 
