@@ -152,6 +152,8 @@ TABLES: dict[str, TableSpec] = {
             """
         ),
         newest_by="updated_at",
+        fills=("subscriptions",),
+        custom="custom_fields",
     ),
     "subscription_coupons": TableSpec(
         "Coupons on subscriptions as last seen, those since taken off included",
@@ -197,6 +199,8 @@ TABLES: dict[str, TableSpec] = {
             """
         ),
         newest_by="updated_at",
+        fills=("customers",),
+        custom="custom_fields",
     ),
     "coupons": TableSpec(
         "Coupons; one that is listed no more counts as deleted",

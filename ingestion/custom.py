@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from dlt.common.normalizers.naming.snake_case import NamingConvention
+
 from ingestion.contract import ContractTable, contract
 from settings.config import SourceConfig
 from settings.errors import UserError
@@ -21,6 +23,7 @@ from settings.vendors import FILES
 if TYPE_CHECKING:
     from ingestion.core import TableSpec
 
+_NAMING = NamingConvention()
 _COLUMN = re.compile("[a-z][a-z0-9_]*")
 
 
@@ -34,6 +37,11 @@ class CustomTable:
     columns: dict[str, str]
 
 
+def raw_column(field: str) -> str:
+    """The raw column of a vendor's field: its name as dlt writes it."""
+    return _NAMING.normalize_identifier(field)
+
+
 def asked_for(config: SourceConfig, *contract_tables: str) -> list[str]:
     """The vendor's fields that are wanted in these contract tables, for a connector to ask for by name."""
     found = (field for table in contract_tables for field in config.fields.get(table, {}).values())
@@ -45,7 +53,7 @@ def with_custom_columns(config: SourceConfig, tables: Mapping[str, TableSpec]) -
     found = {}
     for name, spec in tables.items():
         extra = asked_for(config, *spec.fills) if spec.custom is None else []
-        new = {field: "text" for field in extra if field not in spec.columns}
+        new = {raw_column(field): "text" for field in extra if raw_column(field) not in spec.columns}
         found[name] = replace(spec, columns={**spec.columns, **new}) if new else spec
     return found
 
@@ -100,7 +108,7 @@ def _of_files(tables: Mapping[str, TableSpec], known: Mapping[str, ContractTable
 def _sql(holder: str | None, field: str) -> str:
     """How a field is read: a column of its own, or a key of the JSON in `holder`."""
     if holder is None:
-        return '"' + field.replace('"', '""') + '"'
+        return f'"{raw_column(field)}"'
     path = "$." + '"' + field.replace('"', '\\"') + '"'
     return f"json_extract_string(\"{holder}\", '{path.replace(chr(39), chr(39) * 2)}')"
 

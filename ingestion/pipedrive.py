@@ -44,6 +44,7 @@ from requests import HTTPError, Response
 from ingestion import changes, core
 from ingestion.arrow import TYPES
 from ingestion.core import Batches, Feed, State, make_source
+from ingestion.custom import asked_for
 from ingestion.http import VendorClient, client, explain, limiter, secret
 from ingestion.pipedrive_rows import Json, OwnFields, participant, v1
 from ingestion.pipedrive_tables import FIELDS, TABLES
@@ -79,7 +80,7 @@ LISTS = {
 
 def source(config: SourceConfig, as_of: datetime) -> DltSource:
     """Every raw table of a Pipedrive account."""
-    load = _Load(_client(config), as_of, config.lag_minutes)
+    load = _Load(_client(config), as_of, config)
     feeds: dict[str, Feed] = {
         "users": load.users,
         "roles": load.roles,
@@ -125,10 +126,10 @@ def _served(source_name: str, feed: Feed, state: State) -> Batches:
 class _Load:
     """One load of one account. `deals` runs before what is asked for deal by deal."""
 
-    def __init__(self, api: VendorClient, as_of: datetime, lag_minutes: int) -> None:
+    def __init__(self, api: VendorClient, as_of: datetime, config: SourceConfig) -> None:
         self.api = api
         self.as_of = as_of
-        self.lag_minutes = lag_minutes
+        self.config = config
         self.own: dict[str, OwnFields] = {}
         self.met: dict[str, int] = {}  # deals to be asked for their flow, with their number of participants
 
@@ -169,7 +170,7 @@ class _Load:
     def objects(self, table: str, state: State) -> Batches:
         """Objects that changed since the last load; all of them on a first load, and now and then."""
         own = self._own(table)
-        since = changes.cursor_start(state, self.lag_minutes)
+        since = changes.cursor_start(state, self.config.lag_minutes)
         swept = state.get("swept")
         is_due = swept is None or self.as_of - datetime.fromisoformat(swept) >= timedelta(days=SWEEP_DAYS)
         deleted = self._deleted(own) if table == "deals" else []
@@ -251,7 +252,8 @@ class _Load:
         if table not in self.own:
             path = FIELDS.get(table)
             found = self._paged(f"{V2}/{path}", {"limit": PAGE}) if path else ()
-            self.own[table] = OwnFields(table, [field for page in found for field in page])
+            asked = asked_for(self.config, *TABLES[table].fills)
+            self.own[table] = OwnFields(table, [field for page in found for field in page], asked)
             if self.own[table].missing:
                 names = ", ".join(map(repr, self.own[table].missing))
                 said = "table %r: Pipedrive has no field named %s, so nothing is read for it. "

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
+from ingestion.custom import raw_column
 from ingestion.pipedrive_tables import CUSTOM, CUSTOM_HISTORY, HISTORY
 
 Json = dict[str, Any]
@@ -19,13 +21,16 @@ _NEVER = "0000-00-00"
 
 
 class OwnFields:
-    """The fields of `CUSTOM` as one account has them: `missing` names, `keys` to ask for, `digest` of all."""
+    """The fields of `CUSTOM`, and those `asked` for, as one account has them.
 
-    def __init__(self, table: str, described: list[Json]) -> None:
+    `missing` are names it does not have, `keys` what to ask for, `digest` tells whether any of it changed.
+    """
+
+    def __init__(self, table: str, described: list[Json], asked: Iterable[str] = ()) -> None:
         # An account may have made a field of its own before Pipedrive had a standard one of that name.
         ranked = sorted(described, key=lambda field: field.get("is_custom_field") is True)
         by_name = {str(field["field_name"]).strip().lower(): field for field in ranked}
-        wanted = CUSTOM.get(table, {})
+        wanted = {raw_column(name): (name, "text") for name in asked} | CUSTOM.get(table, {})
         self.fields = {
             column: by_name[name.lower()] for column, (name, _) in wanted.items() if name.lower() in by_name
         }

@@ -92,6 +92,10 @@ _SPARE = {
 }
 
 
+#: Contract tables that have a row for each record of a table.
+FILLS = {"organizations": ("accounts",), "persons": ("contacts", "leads"), "deals": ("opportunities",)}
+
+
 def _spec(
     table: str,
     description: str,
@@ -103,7 +107,15 @@ def _spec(
     own = {column: kind for column, (_, kind) in CUSTOM.get(table, {}).items()}
     ignored = frozenset(_SPARE.get(table, set()))
     every = {**columns, **own, "is_deleted": "bool"}
-    return TableSpec(description, keys, every, ignored=ignored, complete=complete, newest_by=newest_by)
+    return TableSpec(
+        description,
+        keys,
+        every,
+        ignored=ignored,
+        complete=complete,
+        newest_by=newest_by,
+        fills=FILLS.get(table, ()),
+    )
 
 
 TABLES: dict[str, TableSpec] = {

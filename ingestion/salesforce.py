@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -44,6 +45,7 @@ from requests import HTTPError
 from ingestion import changes, core
 from ingestion.arrow import TYPES
 from ingestion.core import Batches, Feed, State, make_source
+from ingestion.custom import asked_for
 from ingestion.http import VendorClient, explain
 from ingestion.salesforce_session import Locators, connect
 from ingestion.salesforce_tables import OBJECTS, TABLES, SObject, column
@@ -91,7 +93,7 @@ class _Organisation:
 
     def records(self, table: str, state: State) -> Batches:
         """An object's records: all on a first load, changed ones later."""
-        its = OBJECTS[table]
+        its = self._object(table)
         fields = self._fields(table, its)
         if not fields:
             return
@@ -104,6 +106,12 @@ class _Organisation:
         changes.advance_cursor(state, [newest])
         if its.cursor == "SystemModstamp":
             yield from self._swept(table, its, state)
+
+    def _object(self, table: str) -> SObject:
+        """What is asked for of an object: also the fields that the company wants."""
+        its, wanted = OBJECTS[table], asked_for(self.config, *TABLES[table].fills)
+        own = {field: "text" for field in wanted if field not in its.fields}
+        return replace(its, fields={**its.fields, **own}, optional=its.optional | own.keys())
 
     def _fields(self, table: str, its: SObject) -> list[str]:
         """The fields that the organisation has and the user may read; none of an object that is not there."""

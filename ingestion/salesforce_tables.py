@@ -15,11 +15,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dlt.common.normalizers.naming.snake_case import NamingConvention
-
 from ingestion.core import TableSpec
-
-_NAMING = NamingConvention()
+from ingestion.custom import raw_column
 
 
 @dataclass(frozen=True)
@@ -295,13 +292,24 @@ OBJECTS: dict[str, SObject] = {
 
 def column(field: str) -> str:
     """A field's column: its API name as dlt writes it."""
-    return _NAMING.normalize_identifier(field)
+    return raw_column(field)
 
 
-def _table(its: SObject) -> TableSpec:
+#: Raw tables whose rows are those of contract tables.
+_FILLS = ("accounts", "contacts", "leads", "opportunities", "campaigns")
+
+
+def _table(name: str, its: SObject) -> TableSpec:
     columns = {column(field): kind for field, kind in its.fields.items()} | {"is_deleted": "bool"}
     newest_by = column(its.cursor) if its.cursor else None
-    return TableSpec(its.description, ("id",), columns, complete=its.cursor is None, newest_by=newest_by)
+    return TableSpec(
+        its.description,
+        ("id",),
+        columns,
+        complete=its.cursor is None,
+        newest_by=newest_by,
+        fills=(name,) if name in _FILLS else (),
+    )
 
 
-TABLES: dict[str, TableSpec] = {name: _table(its) for name, its in OBJECTS.items()}
+TABLES: dict[str, TableSpec] = {name: _table(name, its) for name, its in OBJECTS.items()}

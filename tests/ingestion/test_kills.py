@@ -1,4 +1,4 @@
-"""A load that is killed at any step loses nothing and doubles nothing: the next ends as if nothing had been."""
+"""A load that is killed at any step loses and doubles nothing: the next ends as if nothing had been."""
 
 from __future__ import annotations
 
