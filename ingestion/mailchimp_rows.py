@@ -2,7 +2,9 @@
 
 Nested settings are laid flat under Mailchimp's own names. Texts of messages are not kept; of a reply,
 only its subject, which tells automatic ones. A field nobody declared stays in the row, so that the load
-announces it and keeps it in `_extra`.
+announces it and keeps it in `_extra`. Merge fields are the customer's own: staging reads COMPANY as the
+contact's company, and a contact with a LEADSTATUS (open, closed, lost, ignored) as a lead, with LEADOWNER
+(an address), LEADOPENED and LEADCLOSED (ISO 8601 times).
 """
 
 from __future__ import annotations

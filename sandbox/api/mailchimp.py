@@ -210,7 +210,7 @@ def _members(index: Index, request: Request, archived: Archived) -> Json:
     key, since, given = _audience(index, request), _time(request, "since_last_changed"), request.query_params
 
     def changed(recipient: Recipient) -> datetime:
-        return archived.get(recipient.id, recipient.updated_at)
+        return archived.get(recipient.id) or index.changed(recipient)
 
     status = given.get("status")
     rows = [

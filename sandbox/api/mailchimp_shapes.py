@@ -4,7 +4,8 @@ The company keeps an audience per sequence, as many do who came with spreadsheet
 sequences is a contact of two audiences. A sequence is a classic automation with its e-mails, sent to each
 contact in their own time; a newsletter of one message that went to everybody at once is a regular
 campaign. An ended sequence is paused. The company's name of a contact is in a merge field of its own,
-COMPANY.
+COMPANY. What became of those who answered is in further ones: LEADSTATUS, LEADOWNER, LEADOPENED and
+LEADCLOSED.
 """
 
 from __future__ import annotations
@@ -105,6 +106,7 @@ class Index:
             for (key, contact), events in replies.items()
             for talk in [Talk(_digest(f"{key} {contact}")[:12], self.letters[key], events)]
         }
+        self.leads = {lead.recipient_id: lead for lead in email.leads}
 
     def fits(self, world: World) -> bool:
         """Whether this is still an index of everything the world has."""
@@ -140,6 +142,7 @@ class Index:
                 "FNAME": recipient.first_name,
                 "LNAME": recipient.last_name,
                 "COMPANY": recipient.company_name or "",
+                **self._lead(recipient),
             },
             "stats": {"avg_open_rate": 0, "avg_click_rate": 0},
             "ip_signup": "",
@@ -147,7 +150,7 @@ class Index:
             "ip_opt": "",
             "timestamp_opt": moment(recipient.added_at),
             "member_rating": 2,
-            "last_changed": moment(archived or recipient.updated_at),
+            "last_changed": moment(archived or self.changed(recipient)),
             "language": "",
             "vip": False,
             "email_client": "",
@@ -319,6 +322,22 @@ class Index:
             for event in talk.replies
         ]
 
+    def changed(self, recipient: Recipient) -> datetime:
+        """When a contact's record was changed last, its merge fields included."""
+        lead = self.leads.get(recipient.id)
+        return max(recipient.updated_at, lead.updated_at) if lead else recipient.updated_at
+
+    def _lead(self, recipient: Recipient) -> Json:
+        lead = self.leads.get(recipient.id)
+        if lead is None:
+            return dict.fromkeys(("LEADSTATUS", "LEADOWNER", "LEADOPENED", "LEADCLOSED"), "")
+        return {
+            "LEADSTATUS": lead.status,
+            "LEADOWNER": lead.assigned_to_email,
+            "LEADOPENED": moment(lead.created_at),
+            "LEADCLOSED": moment(lead.closed_at),
+        }
+
     def _whose(self, letter: Letter, event: EmailEvent) -> Json:
         return {
             "email_id": self.hashes[event.email],
@@ -348,4 +367,5 @@ def _sent_from(campaign: Campaign) -> Json:
 
 def _size(world: World) -> tuple[Any, ...]:
     email = world.email
-    return (world.now, *(len(records) for records in (email.campaigns, email.recipients, email.events)))
+    counted = (email.campaigns, email.recipients, email.events, email.leads)
+    return (world.now, *(len(records) for records in counted))
