@@ -92,6 +92,7 @@ class Account:
     customer: Customer | None = None
     subscriptions: list[Any] = field(default_factory=list)
     has_open_deal: bool = False
+    in_campaigns: set[tuple[str, str]] = field(default_factory=set)
     _counters: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     @property

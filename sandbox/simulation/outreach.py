@@ -22,11 +22,17 @@ class Outreach:
         self.reply_chance = reply_chance
 
     def sequence(self, sender: str, person: Person, reply_step: int | None = None) -> Recipient | None:
-        """Add a person to the sender's present campaign; they answer at `reply_step`, if given."""
+        """Add a person to the sender's present campaign; they answer at `reply_step`, if given.
+
+        No e-mail tool has an address in one campaign twice: whoever is in it is left alone.
+        """
         account = self.account
         if not person.mailable:
             return None
         campaign = account.scene.staff.campaign(sender, account.t)
+        if (campaign.id, person.email.lower()) in account.in_campaigns:
+            return None
+        account.in_campaigns.add((campaign.id, person.email.lower()))
         rng = account.rng
         recipient = Recipient(
             id=account.next_id("recipient"),
