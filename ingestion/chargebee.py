@@ -1,4 +1,4 @@
-"""Chargebee as a source: customers, price list, subscriptions, coupons, invoices, credit notes, payments.
+"""Chargebee: customers, price list, subscriptions, coupons, invoices, credit notes, payments.
 
 In: the API v2 of a site with Product Catalog 2.0, at `base_url` (https://<site>.chargebee.com). Out: the
 raw tables of `chargebee_tables`.

@@ -1,4 +1,4 @@
-"""Mailchimp as a source: audiences, their contacts, what was sent to them and what came of it.
+"""Mailchimp: audiences, their contacts, what was sent to them and what came of it.
 
 In: Mailchimp's Marketing API 3.0, at the data centre that the key names. Out: the raw tables of
 `mailchimp_rows`.

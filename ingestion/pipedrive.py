@@ -1,4 +1,4 @@
-"""Pipedrive CRM: users, teams, pipelines, organizations, persons, deals with history, activities, notes.
+"""Pipedrive: users, teams, pipelines, organizations, persons, deals with history, activities, notes.
 
 In: an API token. Out: the raw tables of `pipedrive_tables`, in Pipedrive's own names; from API v2 what it
 has, from API v1 users, roles, teams, notes and what belongs to one deal.

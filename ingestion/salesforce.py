@@ -1,4 +1,4 @@
-"""Salesforce CRM: users, accounts, contacts, leads, opportunities with history, activities, campaigns.
+"""Salesforce: users, accounts, contacts, leads, opportunities with history, activities, campaigns.
 
 In: an app's client id and secret (or a refresh token as well), and the organisation's My Domain address as
 base_url. Out: raw tables, one per object, in Salesforce's own field names (`salesforce_tables`). Everything
