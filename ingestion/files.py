@@ -214,6 +214,26 @@ def evaluate(
     given = _describe(connection, mapping, table)
     _bind(connection, mapping, table, given)
     where = f"mapping {mapping.path}: [tables.{table.name}]"
+    casts = {column: _typed(expression, spec.columns[column]) for column, expression in table.columns.items()}
+    strict = {column: _LENIENT.sub(r"\1", sql) for column, sql in casts.items()}
+    unparsed = [_ARROW_UNPARSED.empty_table()]
+    try:
+        rows = _select(connection, strict, spec, f"(\n{table.query}\n) given")
+    except duckdb.Error:
+        # Something does not convert, or cannot be read: once more, row by row.
+        _keep_rows(connection, mapping, where, table)
+        values, bad = _tolerant(connection, where, casts, strict)
+        rows = _select(connection, values, spec, f"base order by {_ROW}")
+        for column, is_bad in bad.items():
+            unparsed.append(_unparsed_rows(connection, table, column, is_bad, casts, spec, given))
+    _check_keys(connection, where, table, spec, rows)
+    return rows, pa.concat_tables(unparsed)
+
+
+def _keep_rows(
+    connection: duckdb.DuckDBPyConnection, mapping: FileMapping, where: str, table: TableMapping
+) -> None:
+    """The rows as they come, numbered, as the temporary table `base`."""
     try:
         connection.execute(
             f"create or replace temp table base as select row_number() over () as {_ROW}, "  # noqa: S608
@@ -221,19 +241,6 @@ def evaluate(
         )
     except duckdb.Error as exc:
         raise UserError(f"{where}: {table.origin} cannot be read: {damage(mapping, exc)}") from exc
-    casts = {column: _typed(expression, spec.columns[column]) for column, expression in table.columns.items()}
-    strict = {column: _LENIENT.sub(r"\1", sql) for column, sql in casts.items()}
-    bad: dict[str, str] = {}
-    try:
-        rows = _select(connection, strict, spec)
-    except duckdb.Error:
-        values, bad = _tolerant(connection, where, casts, strict)
-        rows = _select(connection, values, spec)
-    unparsed = [_ARROW_UNPARSED.empty_table()]
-    for column, is_bad in bad.items():
-        unparsed.append(_unparsed_rows(connection, table, column, is_bad, casts, spec, given))
-    _check_keys(connection, where, table, spec, rows)
-    return rows, pa.concat_tables(unparsed)
 
 
 def _typed(expression: str, kind: str) -> str:
@@ -241,16 +248,17 @@ def _typed(expression: str, kind: str) -> str:
     return f"cast((\n{expression}\n) as {names.get(kind, kind)})"
 
 
-def _select(connection: duckdb.DuckDBPyConnection, values: dict[str, str], spec: TableSpec) -> pa.Table:
-    """All columns of the table, in its order; NULL where the mapping has none."""
+def _select(
+    connection: duckdb.DuckDBPyConnection, values: dict[str, str], spec: TableSpec, rows: str
+) -> pa.Table:
+    """All columns of the table, in its order, from `rows`; NULL where the mapping has none."""
     listed = []
     for column, kind in spec.columns.items():
         value = values.get(column, _typed("null", kind))
         if column == "is_deleted":
             value = f"coalesce({value}, false)"
         listed.append(f"{value} as {identifier(column)}")
-    query = f"select {', '.join(listed)} from base order by {_ROW}"  # noqa: S608
-    return connection.execute(query).to_arrow_table()
+    return connection.execute(f"select {', '.join(listed)} from {rows}").to_arrow_table()  # noqa: S608
 
 
 def _tolerant(
