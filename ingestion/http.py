@@ -57,10 +57,13 @@ class VendorClient(RESTClient):
     def extract_response(self, response: Response, data_selector: Any) -> list[Any]:
         """The page's records; a page that lacks the selected key is refused."""
         body = response.json()
-        key = str(data_selector).split(".")[0]
-        if key != "$" and (not isinstance(body, dict) or key not in body):
-            raise BadAnswerError(_path(response.url), f"the answer has no {key!r}")
-        return super().extract_response(response, data_selector)
+        first, _, rest = str(data_selector).partition(".")
+        if first != "$" and (not isinstance(body, dict) or first not in body):
+            raise BadAnswerError(_path(response.url), f"the answer has no {first!r}")
+        if rest or first == "$":
+            return super().extract_response(response, data_selector)
+        found = body[first]  # dlt would compile the selector anew for every page
+        return found if isinstance(found, list) else [found]
 
     def get_json(self, path: str, params: dict[str, Any] | None = None) -> Any:
         """One GET, its parsed body; a key it lacks is a fault of the answer."""
