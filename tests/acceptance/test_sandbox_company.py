@@ -84,6 +84,23 @@ def test_a_second_run_loads_nothing_and_changes_no_mart(revops: Revops) -> None:
     assert len(before) >= 14
 
 
+def test_one_source_is_read_again_and_nothing_else_is(revops: Revops) -> None:
+    before = revops.published()
+    report = revops.json("run", "--source", "hubspot", "--table", "deals", "--since", "2025-01-01")
+    assert set(report["sources"]) == {"hubspot"}
+    read = {table: rows["read"] for table, rows in report["sources"]["hubspot"].items()}
+    assert read["deals"] > 200 > read["contacts"]
+    assert {rows["loaded"] for rows in report["sources"]["hubspot"].values()} == {0}
+    assert revops.published() == before
+    for arguments, says in (
+        (("--source", "hubspto"), "--source hubspto: there is no such source; there is finance, hubspot"),
+        (("--since", "2025-01-01"), "--table and --since are of one source. Name it with --source"),
+        (("--source", "hubspot", "--table", "deals"), "--table says what is read again, and needs --since"),
+        (("--source", "hubspot", "--table", "deal", "--since", "2025-01-01"), "hubspot has no such table"),
+    ):
+        assert says in revops("run", *arguments, exits=1).stderr
+
+
 def test_a_month_later_only_what_changed_is_loaded_and_the_marts_are_the_truth_again(revops: Revops) -> None:
     was = ledger(revops).world.now
     totals = {k: v["total"] for tables in revops.json("run")["sources"].values() for k, v in tables.items()}

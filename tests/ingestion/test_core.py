@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -170,6 +171,30 @@ def test_type_flip_is_refused(shop: Shop, column: str, value: Any, message: str)
     assert not shop.home.warehouse.exists() or not shop.rows(
         "select 1 from duckdb_tables() where table_name in ('orders', 'tags')"
     )
+
+
+def test_rows_that_stop_a_load_are_kept_aside_until_it_succeeds(shop: Shop) -> None:
+    shop.load()
+    shop.orders[1] = shop.order(1, amount="ten")
+    kept = shop.home.quarantine / "shop" / "orders.jsonl"
+    with pytest.raises(UserError, match=rf"1 such row\(s\) are kept in {kept}"):
+        shop.load()
+    (line,) = kept.read_text().splitlines()
+    assert json.loads(line)["amount"] == "ten"
+    assert kept.stat().st_mode & 0o077 == 0  # it may be about people
+    shop.orders[1] = shop.order(1, amount="10")
+    assert shop.load()["orders"] == 1
+    assert not kept.exists()
+
+
+def test_a_backfill_reads_again_from_when_it_is_told(shop: Shop) -> None:
+    shop.load()
+    since = datetime(2024, 1, 1, tzinfo=UTC)
+    for table in (None, "orders", "tags"):
+        load_source(shop.config, NOW, shop.home, changes.Backfill(since, table))
+    shop.load()
+    cursor = datetime(2025, 1, 5, 9, 50, tzinfo=UTC)
+    assert shop.asked == [None, since, since, cursor, cursor]
 
 
 def test_column_declared_anew_with_another_type_is_refused(shop: Shop) -> None:
