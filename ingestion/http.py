@@ -63,6 +63,8 @@ class VendorClient(RESTClient):
         if rest or first == "$":
             return super().extract_response(response, data_selector)
         found = body[first]  # dlt would compile the selector anew for every page
+        if found is None:
+            return []
         return found if isinstance(found, list) else [found]
 
     def get_json(self, path: str, params: dict[str, Any] | None = None) -> Any:
