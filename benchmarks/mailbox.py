@@ -8,9 +8,12 @@ import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import orjson
 import uvicorn
 
+from sandbox.api.mailshake_shapes import Index
 from sandbox.server import app
 from sandbox.world import Campaign, EmailEvent, Recipient, TeamMember, World
 
@@ -36,6 +39,15 @@ def world(events: int) -> World:
             at = START + timedelta(seconds=number * 10)
             made.email.events.append(EmailEvent(str(10**6 + number), "101", key, message, email, "sent", at))
     return made
+
+
+def write(events: int, file: Path) -> None:
+    """The API's answer about each event, one a line."""
+    made = world(events)
+    index = Index(made)
+    with file.open("wb") as lines:
+        for event in made.email.events:
+            lines.write(orjson.dumps(index.event(event)) + b"\n")
 
 
 @contextlib.contextmanager

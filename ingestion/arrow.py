@@ -1,9 +1,9 @@
 """Typed tables out of vendor rows.
 
-In: rows as a vendor module yields them (dicts, or an Arrow table for what is large). Out: an Arrow table with
-exactly the declared columns, plus `_extra` with fields nobody declared (a table that has an `_extra` already
-keeps it). A value that cannot be read as its column's type stops the load with one message; it is never
-silently made NULL.
+In: rows as a vendor module yields them (dicts, or for what is large columns of values, or an Arrow table).
+Out: an Arrow table with exactly the declared columns, plus `_extra` with fields nobody declared (a table that
+has an `_extra` already keeps it). A value that cannot be read as its column's type freezes the table with one
+message; it is never silently made NULL.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ class TypeFlipError(UserError):
 #: Of an Arrow table, whose columns have one type each, this many rows show what came.
 ROWS_ASIDE = 100
 
+#: What a value raises that is not of its column's type.
+UNREADABLE = (ValueError, TypeError, InvalidOperation, pa.ArrowInvalid, OverflowError)
+
 TYPES: dict[str, pa.DataType] = {
     "text": pa.string(),
     "json": pa.string(),
@@ -46,10 +49,14 @@ TYPES: dict[str, pa.DataType] = {
 }
 
 
+#: Rows by column: equally long lists of values.
+Columns = dict[str, list[Any]]
+
+
 def to_arrow(
     table: str,
     columns: Mapping[str, str],
-    rows: Sequence[Mapping[str, Any]] | pa.Table,
+    rows: Sequence[Mapping[str, Any]] | Columns | pa.Table,
     ignored: frozenset[str] = frozenset(),
     announced: set[str] | None = None,
 ) -> pa.Table:
@@ -58,31 +65,83 @@ def to_arrow(
     announced = announced if announced is not None else set()
     if isinstance(rows, pa.Table):
         return _cast(table, columns, rows, _extras(table, rows, known, announced))
+    if isinstance(rows, dict):
+        return _from_columns(table, columns, rows, known, announced)
     extras: list[str | None] = []
     for row in rows:
         unknown = row.keys() - known
         _announce(table, unknown, announced)
         extras.append(_json({k: row[k] for k in sorted(unknown)}) if unknown else None)
-    arrays = [_array(table, name, kind, rows) for name, kind in columns.items()]
+    found = {name: [row.get(name) for row in rows] for name in columns}
+    return _typed(table, columns, found, extras, lambda place: rows[place])
+
+
+def joined(batches: Sequence[Columns]) -> Columns:
+    """Batches as one; a column that a batch lacks is None there."""
+    names = dict.fromkeys(name for batch in batches for name in batch)
+    found: Columns = {name: [] for name in names}
+    for batch in batches:
+        count = len(next(iter(batch.values())))
+        for name, values in found.items():
+            values += batch.get(name) or [None] * count
+    return found
+
+
+def _from_columns(
+    table: str, columns: Mapping[str, str], rows: Columns, known: Set[str], announced: set[str]
+) -> pa.Table:
+    count = len(next(iter(rows.values()), []))
+    unknown = sorted(rows.keys() - known)
+    _announce(table, set(unknown), announced)
+    extras: list[str | None] = [None] * count
+    if unknown:
+        for place, values in enumerate(zip(*(rows[name] for name in unknown), strict=True)):
+            said = {k: v for k, v in zip(unknown, values, strict=True) if v is not None}
+            extras[place] = _json(said) if said else None
+    found = {name: rows.get(name, [None] * count) for name in columns}
+    return _typed(table, columns, found, extras, lambda place: {k: v[place] for k, v in rows.items()})
+
+
+def _typed(
+    table: str,
+    columns: Mapping[str, str],
+    found: Columns,
+    extras: list[str | None],
+    row: Callable[[int], Mapping[str, Any]],
+) -> pa.Table:
+    """In: every declared column's values, and what gives a row by its place."""
+    arrays = []
+    for name, kind in columns.items():
+        values = found[name]
+        try:
+            arrays.append(read(kind, values))
+        except UNREADABLE:
+            places = [place for place, value in enumerate(values) if not _readable(kind, value)]
+            message = _flipped(table, name, kind, _kind_of(values[places[0]]))
+            raise TypeFlipError(message, table, [row(place) for place in places]) from None
     return pa.table([*arrays, pa.array(extras, pa.string())], names=[*columns, "_extra"])
 
 
-def _array(table: str, column: str, kind: str, rows: Sequence[Mapping[str, Any]]) -> pa.Array:
-    read = READERS[kind]
-    values = [row.get(column) for row in rows]
-    try:
-        return pa.array([None if v is None else read(v) for v in values], TYPES[kind])
-    except (ValueError, TypeError, InvalidOperation, pa.ArrowInvalid, OverflowError):
-        culprits = [row for row in rows if not _readable(read, kind, row.get(column))]
-        message = _flipped(table, column, kind, _kind_of(culprits[0][column]))
-        raise TypeFlipError(message, table, culprits) from None
+def read(kind: str, values: list[Any]) -> pa.Array:
+    """Values as a column type's; by Arrow itself where all of them are of one type that it takes for it.
+
+    Raises one of `UNREADABLE` if a value cannot be read so.
+    """
+    types = set(map(type, values)) - {type(None)}
+    plain = PLAIN.get(kind, {}).get(next(iter(types))) if len(types) == 1 else None
+    if plain is not None:
+        try:
+            return pa.array(values, plain).cast(TYPES[kind])
+        except (pa.ArrowInvalid, OverflowError):
+            pass  # such as '', or a time without a zone
+    one = READERS[kind]
+    return pa.array([None if v is None else one(v) for v in values], TYPES[kind])
 
 
-def _readable(read: Callable[[Any], Any], kind: str, value: Any) -> bool:
+def _readable(kind: str, value: Any) -> bool:
     try:
-        if value is not None:
-            pa.array([read(value)], TYPES[kind])
-    except (ValueError, TypeError, InvalidOperation, pa.ArrowInvalid, OverflowError):
+        read(kind, [value])
+    except UNREADABLE:
         return False
     return True
 
@@ -122,8 +181,8 @@ def _cast(table: str, columns: Mapping[str, str], rows: pa.Table, extras: pa.Arr
 
 def _flipped(table: str, column: str, old: str, new: str) -> str:
     return (
-        f"table {table!r}, column {column!r}: the type changed from {old} to {new}. Nothing was loaded. "
-        "Correct the field at its origin, or declare its new type in the source's tables"
+        f"table {table!r}, column {column!r}: the type changed from {old} to {new}. The table stays as "
+        "it was; correct the field at its origin, or declare its new type in the source's tables"
     )
 
 
@@ -195,6 +254,15 @@ def _date(value: Any) -> date | None:
         return value.date()
     return value if isinstance(value, date) else date.fromisoformat(value[:10])
 
+
+#: What Arrow itself reads to the same result as the functions above, by column type and type of the values.
+PLAIN: dict[str, dict[type, pa.DataType]] = {
+    "text": {str: pa.string(), int: pa.int64()},
+    "bigint": {int: pa.int64()},
+    "double": {float: pa.float64()},
+    "bool": {bool: pa.bool_()},
+    "timestamp": {str: pa.string()},
+}
 
 READERS: dict[str, Callable[[Any], Any]] = {
     "text": _text,

@@ -1,6 +1,6 @@
 """Only what changed: cursors with a lag window, and rows the warehouse already holds left out.
 
-Every raw row carries `_row_hash`, a hash of its content. A row whose key and hash are already in the
+Every raw row carries `_hash`, a hash of its content. A row whose key and hash are already in the
 warehouse is dropped before it is loaded, so a lag window, a full list or an archived sweep may be read
 again at no cost, and a rerun without changes loads nothing. Comparing with the warehouse, rather than with
 remembered hashes, means the two can never disagree.
@@ -12,12 +12,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingestion.arrow import read
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class _Held:
     connection: duckdb.DuckDBPyConnection
     dataset: str
     columns: dict[str, frozenset[str]]  # of every table
+    frozen: frozenset[str]
 
     def name(self, table: str) -> str:
         return f'"{self.dataset}"."{table}"'
@@ -74,9 +78,11 @@ def reading(table: str) -> None:
 def advance_cursor(
     state: dict[str, Any], moments: Iterable[datetime | str | None], name: str = "cursor"
 ) -> None:
-    """Remember the newest of `moments`; the cursor never moves back."""
+    """Remember the newest of `moments`; the cursor never moves back, and a frozen table's stands still."""
+    if is_frozen(_table.get()):
+        return
     seen = state.get(name)
-    newest = max((_moment(m) for m in moments if m), default=None)
+    newest = pc.max(read("timestamp", list(moments))).as_py()
     if newest is not None and (seen is None or newest > datetime.fromisoformat(seen)):
         state[name] = newest.isoformat()
 
@@ -102,20 +108,20 @@ def known_rows(table: str, columns: Iterable[str], where: str = "true") -> list[
 
 
 def with_hash(rows: pa.Table) -> pa.Table:
-    """The rows with `_row_hash`, a hash of all their columns."""
+    """The rows with `_hash`, a hash of all their columns."""
     with _given(rows) as connection:
-        query = "select *, hash(given)::varchar as _row_hash from given"
-        return connection.execute(query).to_arrow_table()
+        hashes = connection.execute("select (hash(given) >> 1)::bigint as _hash from given").to_arrow_table()
+    return rows.append_column("_hash", hashes["_hash"])
 
 
 def drop_unchanged(table: str, keys: tuple[str, ...], rows: pa.Table) -> pa.Table:
     """Hashed rows without those the warehouse holds identically."""
-    if rows.num_rows == 0 or not exists(table):
+    if rows.num_rows == 0 or "_hash" not in _held.get().columns.get(table, ()):
         return rows
     same = " and ".join(f'given."{key}" = held."{key}"' for key in keys)
     query = f"""
         select given.* from given
-        anti join {_held.get().name(table)} held on {same} and given._row_hash = held._row_hash
+        anti join {_held.get().name(table)} held on {same} and given._hash = held._hash
     """  # noqa: S608
     with _given(rows) as connection:
         return connection.execute(query).to_arrow_table().cast(rows.schema)
@@ -163,11 +169,18 @@ def exists(table: str) -> bool:
     return table in _held.get().columns
 
 
+def is_frozen(table: str) -> bool:
+    """Whether the table stays as it is in this load."""
+    return table in _held.get().frozen
+
+
 @contextmanager
-def comparing(warehouse: Path, dataset: str, again: Backfill | None = None) -> Iterator[None]:
+def comparing(
+    warehouse: Path, dataset: str, again: Backfill | None = None, frozen: frozenset[str] = frozenset()
+) -> Iterator[None]:
     """While it lasts, the functions above compare with this dataset of the warehouse.
 
-    With `again`, its part of the source is read once more.
+    With `again`, its part of the source is read once more. `frozen` are tables that stay as they are.
     """
     connection = duckdb.connect(str(warehouse) if warehouse.exists() else ":memory:")
     try:
@@ -177,7 +190,7 @@ def comparing(warehouse: Path, dataset: str, again: Backfill | None = None) -> I
         )
         found = connection.execute(listed, [dataset]).fetchall()
         columns = {table: frozenset(names) for table, names in found}
-        token, asked = _held.set(_Held(connection, dataset, columns)), _backfill.set(again)
+        token, asked = _held.set(_Held(connection, dataset, columns, frozen)), _backfill.set(again)
         try:
             yield
         finally:
@@ -196,8 +209,3 @@ def _given(rows: pa.Table) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.unregister("given")
-
-
-def _moment(value: datetime | str) -> datetime:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -12,22 +12,22 @@ import json
 import logging
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import dlt
 import duckdb
 import pyarrow as pa
-from dlt.common.runtime import signals
 from dlt.common.schema.exceptions import DataValidationError
 from dlt.common.schema.typing import TSchemaContractDict
 from dlt.extract import DltResource, DltSource
 
-from ingestion import changes
-from ingestion.arrow import TYPES, TypeFlipError, to_arrow
+from ingestion import changes, writing
+from ingestion.arrow import TYPES, Columns, TypeFlipError, to_arrow
 from ingestion.custom import with_custom_columns
 from ingestion.http import chain, explain, placed
 from settings.config import SourceConfig
@@ -37,8 +37,8 @@ from settings.vendors import FILES
 
 #: What a feed gets: its table's remembered state, a dict it may change (kept only if the load succeeds).
 State = dict[str, Any]
-#: Batches of rows: lists of dicts, or Arrow tables for what is large.
-Batches = Iterable[list[dict[str, Any]] | pa.Table]
+#: Batches of rows: lists of dicts, or for what is large columns of values, or Arrow tables.
+Batches = Iterable[list[dict[str, Any]] | Columns | pa.Table]
 Feed = Callable[[State], Batches]
 
 CONTRACT: TSchemaContractDict = {"tables": "evolve", "columns": "evolve", "data_type": "freeze"}
@@ -55,7 +55,7 @@ class TableSpec:
     `ignored`: fields known and not wanted, so not announced. `complete`: every load delivers all rows, so a
     row that is missing now is marked `is_deleted` (the table must declare that column). `newest_by`: the
     column that decides which of several rows with one key in the same load is kept (the greatest).
-    `is_unique`: no load has two rows with one key, so that nobody needs to look for them. `fills`:
+    `is_unique`: a first load has no two rows with one key, so that nobody needs to look for them. `fills`:
     the contract tables whose rows these are, one for one, so that a company's own fields can reach them;
     `custom`: the JSON column that holds such fields, None where each is a column.
     """
@@ -174,7 +174,7 @@ def count_at_source(table: str, rows: int, created_column: str, created_before: 
 
 def counts(_state: State) -> Batches:
     """The feed of `COUNTS`, which runs last."""
-    yield _counter.at_source
+    yield [row for row in _counter.at_source if not changes.is_frozen(row["table_name"])]
 
 
 def load_source(
@@ -182,22 +182,24 @@ def load_source(
 ) -> LoadReport:
     """Load everything new of one source into `raw_<name>`; on any fault nothing of it is half-loaded.
 
-    In: `backfill`, what is to be read again although it was loaded. Raises `UserError`.
+    In: `backfill`, what is to be read again although it was loaded. Raises `UserError`; if it is for a table
+    whose column changed its type, that table is as it was and the others are loaded.
     """
     _configure_dlt()
-    module = importlib.import_module(f"ingestion.{config.type}")
-    _counter.clear()
     pipeline: dlt.Pipeline | None = None
     try:
-        pipeline = _pipeline(config, home)
+        pipeline = writing.pipeline(config, home, raw_tables(config))
+        is_first = not writing.has_loaded(home, pipeline.dataset_name)
         with _Heard(config.name) as heard:
-            source = module.source(config, as_of)
-            with changes.comparing(home.warehouse, pipeline.dataset_name, backfill):
-                pipeline.extract(source, loader_file_format="parquet")
-        _write(pipeline)
-        shutil.rmtree(home.quarantine / config.name, ignore_errors=True)
+            source, frozen = _extract(pipeline, config, as_of, home, backfill, is_first)
+        writing.write(pipeline)
+        if is_first:
+            writing.keep_one(home, pipeline.dataset_name, raw_tables(config))
         home.loaded(config.name).parent.mkdir(exist_ok=True)
         home.loaded(config.name).touch()
+        shutil.rmtree(home.quarantine / config.name, ignore_errors=True)
+        if frozen:
+            raise UserError(_frozen(config.name, frozen, home))
         return LoadReport(config.name, _totals(home, pipeline.dataset_name, source), heard.messages)
     except Exception as exc:
         if any(isinstance(cause, KeyboardInterrupt) for cause in chain(exc)):
@@ -208,39 +210,44 @@ def load_source(
             if isinstance(cause, DataValidationError):
                 raise UserError(_declared_anew(config.name, cause)) from exc
             if isinstance(cause, TypeFlipError):
-                raise UserError(
-                    f"{explain(cause, config.name)}. {_put_aside(config.name, cause, home)}"
-                ) from exc
+                raise UserError(_frozen(config.name, {cause.table: cause}, home)) from exc
         raise explain(exc, config.name) from exc
 
 
-def _pipeline(config: SourceConfig, home: Home) -> dlt.Pipeline:
-    """The source's pipeline, pending packages of a crash loaded, state restored from the warehouse."""
-    home.dlt.mkdir(parents=True, exist_ok=True)
-    home.warehouse.parent.mkdir(parents=True, exist_ok=True)
-    pipeline = dlt.pipeline(
-        pipeline_name=f"revops_{config.name}",
-        pipelines_dir=str(home.dlt),
-        destination=dlt.destinations.duckdb(str(home.warehouse)),
-        dataset_name=f"raw_{config.name}",
-    )
-    if pipeline.has_pending_data and Path(home.warehouse).exists():
-        _write(pipeline)
-    pipeline.drop()
-    pipeline.sync_destination()
-    return pipeline
+def _extract(
+    pipeline: dlt.Pipeline,
+    config: SourceConfig,
+    as_of: datetime,
+    home: Home,
+    backfill: changes.Backfill | None,
+    is_first: bool,
+) -> tuple[DltSource, dict[str, TypeFlipError]]:
+    """Everything new as a package of dlt's, without the tables whose columns changed their type.
 
-
-def _write(pipeline: dlt.Pipeline) -> None:
-    """What was extracted into the warehouse. Ctrl-C waits for that, but is not forgotten over it."""
-    with signals.intercepted_signals():
-        pipeline.normalize()
-        pipeline.load()
-        signals.raise_if_signalled()
+    Such a table shows only when some of it is in the package already, so the source is read once more.
+    """
+    module = importlib.import_module(f"ingestion.{config.type}")
+    frozen: dict[str, TypeFlipError] = {}
+    while True:
+        _counter.clear()
+        source = module.source(config, as_of)
+        if is_first:
+            for resource in source.resources.values():
+                resource.apply_hints(write_disposition="append")
+        try:
+            with changes.comparing(home.warehouse, pipeline.dataset_name, backfill, frozenset(frozen)):
+                pipeline.extract(source, loader_file_format="parquet")
+            return source, frozen
+        except Exception as exc:
+            flip = next((cause for cause in chain(exc) if isinstance(cause, TypeFlipError)), None)
+            if flip is None or flip.table in frozen:
+                raise
+            frozen[flip.table] = flip
+            writing.restore(pipeline)
 
 
 def _resource(name: str, spec: TableSpec, feed: Feed) -> DltResource:
-    kinds = {**spec.columns, "_extra": "json", "_row_hash": "text", "_loaded_at": "timestamp"}
+    kinds = {**spec.columns, "_extra": "json", "_hash": "bigint", "_loaded_at": "timestamp"}
     columns: dict[str, Any] = {column: _hints(kind) for column, kind in kinds.items()}
     for key in spec.primary_key:
         columns[key]["nullable"] = False
@@ -252,16 +259,15 @@ def _resource(name: str, spec: TableSpec, feed: Feed) -> DltResource:
         changes.reading(name)
         if not changes.exists(name):
             yield _finished(to_arrow(name, spec.columns, []), spec)
+        if changes.is_frozen(name):
+            deque(feed(deepcopy(state)), maxlen=0)  # other feeds may need what it reads
+            return
         yield from _changed(name, spec, feed(state))
 
     return dlt.resource(
         rows,
         name=name,
-        write_disposition={
-            "disposition": "merge",
-            "strategy": "delete-insert",
-            "deduplicated": spec.is_unique,
-        },
+        write_disposition={"disposition": "merge", "strategy": "delete-insert"},
         primary_key=list(spec.primary_key),
         columns=columns,
         schema_contract=CONTRACT,
@@ -300,9 +306,9 @@ def _pass_on(name: str, spec: TableSpec, typed: pa.Table) -> Iterator[pa.Table]:
 
 def _finished(changed: pa.Table, spec: TableSpec) -> pa.Table:
     """Hashed rows with the time of this load, keys declared as never NULL."""
-    if "_row_hash" not in changed.column_names:
+    if "_hash" not in changed.column_names:
         changed = changes.with_hash(changed)
-    now = pa.array([datetime.now(UTC)] * changed.num_rows, TYPES["timestamp"])
+    now = pa.repeat(pa.scalar(datetime.now(UTC), TYPES["timestamp"]), changed.num_rows)
     changed = changed.append_column("_loaded_at", now)
     fields = [f.with_nullable(f.name not in spec.primary_key) for f in changed.schema]
     return changed.cast(pa.schema(fields))
@@ -326,14 +332,17 @@ def deleted(name: str, spec: TableSpec, seen: list[pa.Table]) -> pa.Table:
     return changes.marked_deleted(lost).cast(typed)
 
 
-def _put_aside(source: str, flip: TypeFlipError, home: Home) -> str:
-    """Keep the rows that stopped a load where only their owner reads them; says where."""
-    place = home.quarantine / source / f"{flip.table}.jsonl"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.touch(mode=0o600)
-    lines = [json.dumps(dict(row), default=str, ensure_ascii=False) for row in flip.rows]
-    place.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return f"{len(flip.rows)} such row(s) are kept in {place}"
+def _frozen(source: str, flips: Mapping[str, TypeFlipError], home: Home) -> str:
+    """Keep the rows that froze their tables where only their owner reads them; says what and where."""
+    said = []
+    for table, flip in flips.items():
+        place = home.quarantine / source / f"{table}.jsonl"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch(mode=0o600)
+        lines = [json.dumps(dict(row), default=str, ensure_ascii=False) for row in flip.rows]
+        place.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        said.append(f"{flip}. {len(flip.rows)} such row(s) are kept in {place}")
+    return placed(". ".join(said), source)
 
 
 def _declared_anew(source: str, flipped: DataValidationError) -> str:

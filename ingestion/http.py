@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 from urllib.parse import urlparse
 
 import dlt
+import orjson
 from dlt.sources.helpers.requests import Client as RetryClient
 from dlt.sources.helpers.rest_client import RESTClient
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from pyrate_limiter import Limiter, Rate
 from requests import HTTPError, Request, Response
 from requests.auth import AuthBase
-from requests.exceptions import ChunkedEncodingError, ConnectionError, JSONDecodeError, Timeout
+from requests.exceptions import ChunkedEncodingError, ConnectionError, Timeout
 
 from settings.config import SourceConfig
 from settings.errors import UserError
@@ -200,13 +202,15 @@ def _check(response: Response, *_: Any, **__: Any) -> None:
     """Refuse a bad status; parse the body once, for paginator and reader alike."""
     if response.status_code >= 400:
         raise HTTPError(f"HTTP {response.status_code} at {_path(response.url)}", response=response)
-    if not response.content:
-        return
-    try:
-        body = response.json()
-    except (JSONDecodeError, ValueError) as exc:
-        raise BadAnswerError(_path(response.url), "it is not valid JSON") from exc
-    response.json = lambda **_kwargs: body  # type: ignore[method-assign]
+
+    @cache
+    def body() -> Any:
+        try:
+            return orjson.loads(response.content)
+        except orjson.JSONDecodeError as exc:
+            raise BadAnswerError(_path(response.url), "it is not valid JSON") from exc
+
+    response.json = lambda **_kwargs: body()  # type: ignore[method-assign]
 
 
 def _answer(response: Response) -> Any:

@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain, islice, takewhile
 from typing import Any
 
 import pyarrow as pa
@@ -32,7 +33,7 @@ from dlt.sources.helpers.rest_client.auth import HttpBasicAuth
 from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
 
 from ingestion import changes, core, mailshake_rows
-from ingestion.arrow import TYPES
+from ingestion.arrow import TYPES, Columns, joined
 from ingestion.core import Batches, Feed, State, make_source
 from ingestion.http import BadAnswerError, VendorClient, client, explain, secret
 from ingestion.mailshake_rows import TABLES, Json
@@ -55,10 +56,7 @@ def source(config: SourceConfig, as_of: datetime) -> DltSource:
         "team": load.team,
         "campaigns": load.campaigns,
         "recipients": load.recipients,
-        "sent": partial(load.events, "activity/sent"),
-        "opens": partial(load.events, "activity/opens"),
-        "clicks": partial(load.events, "activity/clicks"),
-        "replies": partial(load.events, "activity/replies"),
+        **{table: partial(load.events, table) for table in ("sent", "opens", "clicks", "replies")},
         "leads": load.leads,
     }
     return make_source(config, TABLES, feeds)
@@ -123,11 +121,19 @@ class _Load:
             seen = pa.table({"id": pa.array(ids, TYPES["text"])})
             yield core.deleted("recipients", TABLES["recipients"], [seen])
 
-    def events(self, path: str, state: State) -> Batches:
+    def events(self, table: str, state: State) -> Batches:
         """Activity since the last load."""
         since = changes.cursor_start(state, self.lag_minutes)
-        rows = (mailshake_rows.event(body) for body in self._newest(path, "actionDate", since))
-        yield from self._batches(rows, state, "action_date")
+        found = self._newest(f"activity/{table}", "actionDate", since)
+        while True:
+            pages: list[Columns] = []
+            while len(pages) < BATCH // PAGE and (bodies := list(islice(found, PAGE))):
+                pages.append(mailshake_rows.events(table, bodies))  # at once: its objects are still at hand
+            rows = joined(pages)
+            yield rows
+            changes.advance_cursor(state, rows.get("action_date", []))
+            if len(pages) < BATCH // PAGE:
+                return
 
     def leads(self, state: State) -> Batches:
         """Leads created, and leads whose status changed, since the last load."""
@@ -145,20 +151,19 @@ class _Load:
         changes.advance_cursor(state, (row.get(name) for row in rows for name in moments))
 
     def _list(self, path: str, **params: Any) -> Iterator[Json]:
-        for page in self.api.paginate(
-            f"{VERSION}/{path}", params={"perPage": PAGE, **params}, data_selector="results"
-        ):
-            yield from page
+        given = {"perPage": PAGE, **params}
+        return chain.from_iterable(
+            self.api.paginate(f"{VERSION}/{path}", params=given, data_selector="results")
+        )
 
     def _newest(self, path: str, field: str, since: datetime | None, **params: Any) -> Iterator[Json]:
         """What is not older than `since`, of a list that has the newest first."""
-        for body in self._list(path, **params):
-            if since is not None:
-                if body.get(field) is None and field == "lastStatusChangeDate":
-                    continue  # a lead nobody has touched
-                if _moment(path, field, body.get(field)) < since:
-                    return
-            yield body
+        found = self._list(path, **params)
+        if since is None:
+            return found
+        if field == "lastStatusChangeDate":  # without one, it is a lead nobody has touched
+            found = (body for body in found if body.get(field) is not None)
+        return takewhile(lambda body: _moment(path, field, body.get(field)) >= since, found)
 
     def _batches(self, rows: Iterator[Json], state: State, field: str) -> Batches:
         """Large batches of rows; the cursor follows `field`."""

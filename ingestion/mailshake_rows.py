@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ingestion.arrow import Columns
 from ingestion.core import TableSpec
 from ingestion.http import BadAnswerError
 
@@ -20,6 +21,16 @@ _OUTSIDE = {"from", "to", "externalID", "externalRawMessageID", "externalConvers
 _SPARE = {"object", "url", "fullName", "openedDate", "teamName", "teamBlockedDate", "contactID"}
 #: What a mail server answers: the exact code (RFC 3463), or else the basic one.
 _CODES = (re.compile(r"\b[45]\.\d{1,3}\.\d{1,3}\b"), re.compile(r"\b[45]\d\d\b"))
+
+#: What is kept of an event as it is; the rest are objects, or left out.
+_EVENT_FIELDS = {
+    "id": "id",
+    "actionDate": "action_date",
+    "type": "type",
+    "isDuplicate": "is_duplicate",
+    "link": "link",
+}
+_EVENT_REST = frozenset(_TEXTS | _OUTSIDE | _SPARE | {"recipient", "campaign", "parent", "message"})
 
 _EVENT = {
     "id": "text",
@@ -130,18 +141,49 @@ def recipient(body: Json, campaign_id: str) -> Json:
     return row | {"campaign_id": campaign_id, "is_deleted": False}
 
 
-def event(body: Json) -> Json:
-    """A row of `sent`, `opens`, `clicks` or `replies`."""
-    parent = _part(body, "parent") or {}
-    message = _part(body, "message") or _part(parent, "message") or {}
-    row = _renamed(body, {"actionDate": "action_date", "isDuplicate": "is_duplicate"}, "parent", "message")
-    row |= _whose(row, body)
-    row |= {"message_id": message.get("id"), "sent_id": parent.get("id")}
-    row["type"] = body.get("type") or parent.get("type")
-    if body.get("object") == "reply":
-        text = str(body.get("plainTextBody")) if body.get("type") == "bounce" else ""
-        row["code"] = next((found.group() for code in _CODES if (found := code.search(text))), None)
-    return row
+def events(table: str, bodies: list[Json]) -> Columns:
+    """Rows of `sent`, `opens`, `clicks` or `replies`, by column: there are millions of them."""
+    try:
+        return _event_columns(table, bodies)
+    except AttributeError:
+        for body in bodies:
+            for name in ("recipient", "campaign", "parent", "message"):
+                _part(_part(body, name) or {}, "message")
+        raise
+
+
+def _event_columns(table: str, bodies: list[Json]) -> Columns:
+    nothing: Json = {}
+    names = {key: name for key, name in _EVENT_FIELDS.items() if name in TABLES[table].columns}
+    known = _EVENT_REST | names.keys()
+    unknown = {key for body in bodies if not known.issuperset(body) for key in body.keys() - known}
+    found = {
+        name: [body.get(key) for body in bodies]
+        for key, name in (names | dict(zip(unknown, unknown, strict=True))).items()
+    }
+    people = [body.get("recipient") or nothing for body in bodies]
+    parents = [body.get("parent") or nothing for body in bodies]
+    messages = [
+        body.get("message") or parent.get("message") or nothing
+        for body, parent in zip(bodies, parents, strict=True)
+    ]
+    found |= {
+        "type": [own or parent.get("type") for own, parent in zip(found["type"], parents, strict=True)],
+        "recipient_id": [person.get("id") for person in people],
+        "email": [person.get("emailAddress") for person in people],
+        "campaign_id": [(body.get("campaign") or nothing).get("id") for body in bodies],
+        "message_id": [message.get("id") for message in messages],
+        "sent_id": [parent.get("id") for parent in parents],
+    }
+    return found if table != "replies" else found | {"code": [_code(body) for body in bodies]}
+
+
+def _code(bounce: Json) -> str | None:
+    """What the mail server said, of a reply that is a bounce."""
+    if bounce.get("type") != "bounce":
+        return None
+    text = str(bounce.get("plainTextBody"))
+    return next((found.group() for code in _CODES if (found := code.search(text))), None)
 
 
 def lead(body: Json) -> Json:

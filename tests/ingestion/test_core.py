@@ -13,11 +13,12 @@ from types import ModuleType
 from typing import Any
 
 import dlt
+import duckdb
 import pyarrow as pa
 import pytest
 from hubspot_portal import rows
 
-from ingestion import changes, core
+from ingestion import changes, core, writing
 from ingestion.arrow import to_arrow
 from ingestion.core import TableSpec, load_source
 from settings.config import SourceConfig
@@ -44,6 +45,7 @@ class Shop:
         self.config = SourceConfig(name="shop", silo="billing", type="shop")
         self.orders: Any = [self.order(key) for key in range(3)]
         self.tags = [{"tag": f"t{key}", "is_deleted": False} for key in range(60)]
+        self.later: list[Any] = []
         self.asked: list[datetime | None] = []
         self.tables = {
             "orders": TableSpec(
@@ -62,6 +64,7 @@ class Shop:
         def orders(state: dict[str, Any]) -> Iterator[Any]:
             self.asked.append(changes.cursor_start(state, 10))
             yield self.orders
+            yield from self.later
             if isinstance(self.orders, list):
                 changes.advance_cursor(state, [order["at"] for order in self.orders])
 
@@ -81,6 +84,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     made = Shop(tmp_path)
     module = ModuleType("ingestion.shop")
     module.source = made.source  # type: ignore[attr-defined]
+    module.TABLES = made.tables  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "ingestion.shop", module)
     return made
 
@@ -120,6 +124,37 @@ def test_newest_of_one_key_wins_within_a_load(shop: Shop) -> None:
     ]
     shop.load()
     assert shop.rows("select seats from raw_shop.orders") == [(9,)]
+
+
+def test_a_key_that_comes_twice_in_a_first_load_is_kept_once(shop: Shop) -> None:
+    shop.later = [[shop.order(0, seats=8, at="2025-03-01T00:00:00Z")], [shop.order(1)]]
+    shop.load()
+    assert shop.rows("select id, seats from raw_shop.orders order by id") == [("0", 8), ("1", 3), ("2", 3)]
+
+
+@pytest.mark.parametrize("crash_in", ["keep_one", "write"])
+def test_a_first_load_that_is_cut_off_leaves_nothing_twice(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, crash_in: str
+) -> None:
+    shop.later = [[shop.order(0)]]
+
+    def crash(*given: Any) -> None:
+        if not writing.has_loaded(shop.home, "raw_shop"):
+            if crash_in == "keep_one":
+                return
+            write(*given)  # all of it, but for dlt's note that it is done
+            with duckdb.connect(str(shop.home.warehouse)) as warehouse:
+                warehouse.execute("delete from raw_shop._dlt_loads")
+        raise KeyboardInterrupt
+
+    write = writing.write
+    with monkeypatch.context() as patched:
+        patched.setattr(writing, crash_in, crash)
+        with pytest.raises(KeyboardInterrupt):
+            shop.load()
+    assert shop.rows("select count(*) from raw_shop.orders") == [(4,)]
+    shop.load()
+    assert shop.rows("select count(*), count(distinct id) from raw_shop.orders") == [(3, 3)]
 
 
 def test_row_gone_from_a_complete_table_is_marked_and_comes_back(shop: Shop) -> None:
@@ -164,16 +199,30 @@ def test_new_field_is_announced_and_kept(shop: Shop) -> None:
         ("id", {"a": 1}, r"'id'.*from text to object"),
     ],
 )
-def test_type_flip_is_refused(shop: Shop, column: str, value: Any, message: str) -> None:
-    shop.orders[1] = shop.order(1, **{column: value})
-    with pytest.raises(UserError, match=f"table 'orders', column {message}"):
+def test_a_type_flip_freezes_its_table_and_no_other(
+    shop: Shop, column: str, value: Any, message: str
+) -> None:
+    good, flipped = shop.order(9, at="2025-02-01T00:00:00Z"), shop.order(1, **{column: value})
+    for tags in (60, 61):  # a first load, then a later one
+        shop.orders, shop.tags = [good, flipped], [{"tag": f"t{key}"} for key in range(tags)]
+        with pytest.raises(UserError, match=f"source 'shop', table 'orders', column {message}"):
+            shop.load()
+        assert shop.rows("select count(*) from raw_shop.orders") == [(0,)]
+        assert shop.rows("select count(*) from raw_shop.tags") == [(tags,)]
+    shop.orders = [good]
+    assert shop.load()["orders"] == 1
+    assert set(shop.asked) == {None}  # its cursor stood still
+
+
+def test_a_flip_in_a_later_batch_takes_back_the_earlier_ones(shop: Shop) -> None:
+    shop.load()
+    shop.orders, shop.later = [shop.order(5)], [[shop.order(6, seats="many")]]
+    with pytest.raises(UserError, match=r"'seats'.*from bigint to text"):
         shop.load()
-    assert not shop.home.warehouse.exists() or not shop.rows(
-        "select 1 from duckdb_tables() where table_name in ('orders', 'tags')"
-    )
+    assert shop.rows("select id from raw_shop.orders order by id") == [("0",), ("1",), ("2",)]
 
 
-def test_rows_that_stop_a_load_are_kept_aside_until_it_succeeds(shop: Shop) -> None:
+def test_rows_that_freeze_a_table_are_kept_aside_until_it_loads(shop: Shop) -> None:
     shop.load()
     shop.orders[1] = shop.order(1, amount="ten")
     kept = shop.home.quarantine / "shop" / "orders.jsonl"

@@ -18,7 +18,7 @@ import pytest
 from revops import checksums
 from serving import serving
 
-from ingestion import changes, core
+from ingestion import changes, core, writing
 from sandbox.server import app
 from sandbox.simulation import START, simulate
 from sandbox.world import World
@@ -71,7 +71,7 @@ def load_in_steps(config: SourceConfig, as_of: datetime, root: Path, kill_at: in
 
     root.mkdir(parents=True, exist_ok=True)
     changes.drop_unchanged = partial(step, changes.drop_unchanged)
-    core._write = partial(step, core._write)
+    writing.write = partial(step, writing.write)
     core._totals = partial(step, core._totals)
     core.load_source(config, as_of, Home(root))
 
