@@ -37,13 +37,13 @@ class SObject:
 
 
 _RECORD = {"Id": "text", "IsDeleted": "bool", "CreatedDate": "timestamp", "SystemModstamp": "timestamp"}
+#: Without IsDeleted: what happened to a record has happened, also once the record is deleted.
 _CHANGE = {
     "Id": "text",
     "Field": "text",
     "OldValue": "text",
     "NewValue": "text",
     "CreatedDate": "timestamp",
-    "IsDeleted": "bool",
 }
 #: Tracked fields of opportunities; the forecast category is there by its value or by its name.
 TRACKED = ("StageName", "Amount", "CloseDate", "Owner", "ForecastCategory", "ForecastCategoryName")

@@ -15,7 +15,7 @@ from typing import Any
 import dlt
 import pyarrow as pa
 import pytest
-from hubspot_portal import rows
+from vendor_bench import rows
 
 from ingestion import changes, core
 from ingestion.arrow import to_arrow
