@@ -9,7 +9,8 @@ fields, found by their names.
 
 Changes: lists of organizations, persons, deals, activities and notes by `update_time`, minus the lag
 window. A deal that changed is asked for its flow and its participants. Everything is listed again when a
-field or an option it uses was renamed, added or removed.
+field or an option it uses was renamed, added or removed. Pipedrive's own count of deals is compared with what
+arrived; it counts nothing else.
 
 Deletes: deleted deals are listed for 30 days, and are read in every load. Deleted and merged organizations
 and persons, deleted activities and notes show in no list: all ids are compared every 7 days.
@@ -43,7 +44,7 @@ from requests import HTTPError, Response
 
 from ingestion import changes, core
 from ingestion.arrow import TYPES
-from ingestion.core import Batches, Feed, State, make_source
+from ingestion.core import COUNTS, Batches, Feed, State, count_at_source, counts, make_source
 from ingestion.custom import asked_for
 from ingestion.http import VendorClient, client, explain, limiter, secret
 from ingestion.pipedrive_rows import Json, OwnFields, participant, v1
@@ -91,6 +92,7 @@ def source(config: SourceConfig, as_of: datetime) -> DltSource:
         "deal_changes": load.deal_changes,
         "deal_participants": load.deal_participants,
         **{table: partial(load.objects, table) for table in ("activities", "notes")},
+        COUNTS: counts,
     }
     return make_source(
         config, TABLES, {name: partial(_served, config.name, feed) for name, feed in feeds.items()}
@@ -183,6 +185,8 @@ class _Load:
                     yield self._noted(table, rows, {})
                     changes.advance_cursor(state, [row["update_time"] for row in rows])
         yield deleted
+        if table == "deals":
+            self._count_deals()
 
     def deal_changes(self, _state: State) -> Batches:
         """Changes of the deals met in this load."""
@@ -217,6 +221,14 @@ class _Load:
         """Deals deleted in the last 30 days."""
         listed = self._pages(f"{V2}/deals", own, None, status="deleted")
         return [row for rows in listed for row in rows]
+
+    def _count_deals(self) -> None:
+        """Live deals as Pipedrive counts them: those there are now, whenever they were made."""
+        summaries = [
+            self.api.get_json(f"{V1}/deals/{path}")["data"] for path in ("summary", "summary/archived")
+        ]
+        found = sum(int(summary["total_count"]) for summary in summaries)
+        count_at_source("deals", found, "add_time", max(self.as_of, datetime.now(UTC)))
 
     def _everything(self, table: str, own: OwnFields, state: State, deleted: list[Json]) -> Batches:
         """All live objects by id, so that none is skipped while they change; then those that are no more."""

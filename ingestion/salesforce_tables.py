@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ingestion.core import TableSpec
+from ingestion.core import COUNTS, COUNTS_SPEC, TableSpec
 from ingestion.custom import raw_column
 
 
@@ -312,4 +312,7 @@ def _table(name: str, its: SObject) -> TableSpec:
     )
 
 
-TABLES: dict[str, TableSpec] = {name: _table(name, its) for name, its in OBJECTS.items()}
+TABLES: dict[str, TableSpec] = {
+    **{name: _table(name, its) for name, its in OBJECTS.items()},
+    COUNTS: COUNTS_SPEC,
+}

@@ -92,19 +92,6 @@ def test_a_merged_record_is_marked_and_what_it_had_belongs_to_the_other(bench: B
     assert bench.loaded() == {}
 
 
-def test_hubspot_counts_its_live_records_itself(bench: Bench) -> None:
-    bench.load()
-    counted = "select table_name, row_count, created_column from raw_hubspot._counts order by 1"
-    assert bench.rows(counted) == [
-        (
-            kind,
-            bench.rows(f"select count(*) from raw_hubspot.{kind} where not is_deleted")[0][0],
-            "createdate",
-        )
-        for kind in ("companies", "contacts", "deals")
-    ]
-
-
 def test_archived_record_is_marked_although_its_modified_date_stays(bench: Bench) -> None:
     bench.load()
     bench.send("DELETE", "v3/objects/companies/12", "2025-05-25T08:00:00+00:00")

@@ -46,6 +46,7 @@ def test_first_load_then_a_rerun_loads_nothing(bench, monkeypatch):
         "deal_participants": 3,
         "activities": 4,
         "notes": 1,
+        "_counts": 1,
     }
     assert report.warnings == []
     assert_same(bench)

@@ -40,6 +40,7 @@ def test_first_load_is_the_whole_organisation_typed(bench: Bench) -> None:
         "events": 1,
         "campaigns": 0,
         "campaign_members": 0,
+        "_counts": 9,
     }
     assert report.warnings == []
     assert bench.rows(
@@ -108,9 +109,22 @@ def test_contact_roles_come_and_go(bench: Bench) -> None:
     ) == [("22", True), ("23", False)]
 
 
-def test_purged_record_is_found_by_the_sweep(bench: Bench) -> None:
+def test_purged_record_is_found_when_fewer_are_counted(bench: Bench) -> None:
     bench.begin()
     del bench.world.crm.companies[1]
+
+    assert bench.loaded() == {"accounts": 1}
+    assert bench.rows("select id, is_deleted from raw_salesforce.accounts order by id") == [
+        ("11", False),
+        ("12", True),
+    ]
+    assert bench.loaded() == {}
+    assert_same(bench)
+
+
+def test_purged_record_whose_place_another_took_is_found_by_the_sweep(bench: Bench) -> None:
+    bench.begin()
+    bench.world.crm.companies[1].id, bench.world.crm.companies[1].updated_at = "13", day(0)
 
     assert bench.loaded(NOW + timedelta(days=13)) == {}
     assert bench.loaded(NOW + timedelta(days=14)) == {"accounts": 1}
@@ -119,7 +133,6 @@ def test_purged_record_is_found_by_the_sweep(bench: Bench) -> None:
         ("12", True),
     ]
     assert bench.loaded(NOW + timedelta(days=15)) == {}
-    assert_same(bench)
 
 
 def test_locators_are_followed_to_the_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

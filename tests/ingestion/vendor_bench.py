@@ -107,6 +107,11 @@ class Bench:
         """What the warehouse answers."""
         return rows(self.home.warehouse, query)
 
+    def write(self, statement: str) -> None:
+        """Change the warehouse behind the load's back."""
+        with duckdb.connect(str(self.home.warehouse)) as warehouse:
+            warehouse.execute(statement)
+
     def records(self, table: str, where: str = "true", home: Home | None = None) -> list[dict[str, Any]]:
         """Rows of a raw table as dicts, without what the load adds."""
         with duckdb.connect(str((home or self.home).warehouse), read_only=True) as warehouse:
