@@ -106,7 +106,7 @@ class _Load:
         known = changes.known_keys("recipients", "campaign_id")
         swept = state.get("swept")
         due = swept is None or self.as_of - datetime.fromisoformat(swept) >= timedelta(days=SWEEP_DAYS)
-        since = changes.cursor_start(state, self.lag_minutes)
+        since, until = changes.cursor_range(state, self.lag_minutes)
         if due:
             state["swept"] = self.as_of.isoformat()
         ids: list[str] = []
@@ -114,7 +114,7 @@ class _Load:
         def rows() -> Iterator[Json]:
             for campaign_id in self.campaign_ids:
                 start = None if due or campaign_id not in known else since
-                for body in self._newest("recipients/list", "created", start, campaignID=campaign_id):
+                for body in self._newest("recipients/list", "created", start, until, campaignID=campaign_id):
                     ids.append(str(body["id"]))
                     yield mailshake_rows.recipient(body, campaign_id)
 
@@ -125,19 +125,19 @@ class _Load:
 
     def events(self, path: str, state: State) -> Batches:
         """Activity since the last load."""
-        since = changes.cursor_start(state, self.lag_minutes)
-        rows = (mailshake_rows.event(body) for body in self._newest(path, "actionDate", since))
+        since, until = changes.cursor_range(state, self.lag_minutes)
+        rows = (mailshake_rows.event(body) for body in self._newest(path, "actionDate", since, until))
         yield from self._batches(rows, state, "action_date")
 
     def leads(self, state: State) -> Batches:
         """Leads created, and leads whose status changed, since the last load."""
-        since = changes.cursor_start(state, self.lag_minutes)
+        since, until = changes.cursor_range(state, self.lag_minutes)
         if since is None:
             found = list(self._list("leads/list"))
         else:
-            found = list(self._newest("activity/created-leads", "created", since))
+            found = list(self._newest("activity/created-leads", "created", since, until))
             seen = {body["id"] for body in found}
-            changed = self._newest("activity/lead-status-changes", "lastStatusChangeDate", since)
+            changed = self._newest("activity/lead-status-changes", "lastStatusChangeDate", since, until)
             found += [body for body in changed if body["id"] not in seen]
         rows = [mailshake_rows.lead(body) for body in found]
         moments = ("created", "last_status_change_date")
@@ -150,14 +150,19 @@ class _Load:
         ):
             yield from page
 
-    def _newest(self, path: str, field: str, since: datetime | None, **params: Any) -> Iterator[Json]:
-        """What is not older than `since`, of a list that has the newest first."""
+    def _newest(
+        self, path: str, field: str, since: datetime | None, until: datetime | None, **params: Any
+    ) -> Iterator[Json]:
+        """What is not older than `since`, and older than `until`, of a list that has the newest first."""
         for body in self._list(path, **params):
             if since is not None:
                 if body.get(field) is None and field == "lastStatusChangeDate":
                     continue  # a lead nobody has touched
-                if _moment(path, field, body.get(field)) < since:
+                moment = _moment(path, field, body.get(field))
+                if moment < since:
                     return
+                if until is not None and moment >= until:
+                    continue
             yield body
 
     def _batches(self, rows: Iterator[Json], state: State, field: str) -> Batches:

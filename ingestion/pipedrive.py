@@ -172,7 +172,7 @@ class _Load:
     def objects(self, table: str, state: State) -> Batches:
         """Objects that changed since the last load; all of them on a first load, and now and then."""
         own = self._own(table)
-        since = changes.cursor_start(state, self.config.lag_minutes)
+        since, until = changes.cursor_range(state, self.config.lag_minutes)
         swept = state.get("swept")
         is_due = swept is None or self.as_of - datetime.fromisoformat(swept) >= timedelta(days=SWEEP_DAYS)
         deleted = self._deleted(own) if table == "deals" else []
@@ -181,7 +181,7 @@ class _Load:
             state["swept"], state["fields"] = self.as_of.isoformat(), own.digest
         else:
             for path in LISTS[table]:
-                for rows in self._pages(path, own, since):
+                for rows in self._pages(path, own, since, until):
                     yield self._noted(table, rows, {})
                     changes.advance_cursor(state, [row["update_time"] for row in rows])
         yield deleted
@@ -273,16 +273,23 @@ class _Load:
         return self.own[table]
 
     def _pages(
-        self, path: str, own: OwnFields, since: datetime | None, **params: Any
+        self,
+        path: str,
+        own: OwnFields,
+        since: datetime | None,
+        until: datetime | None = None,
+        **params: Any,
     ) -> Iterator[list[Json]]:
-        """A list by id, or what changed since, the oldest change first."""
+        """A list by id, or what changed since (and before `until`), the oldest change first."""
         asked: dict[str, Any] = {"limit": PAGE, **params}
-        if since is not None:
-            asked["updated_since"] = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for name, moment in (("updated_since", since), ("updated_until", until)):
+            if moment is not None:
+                asked[name] = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         if path.startswith(V1):
             # Pages of API v1 are counted off: in the order of ids no change moves a row to another page.
+            asked.pop("updated_until", None)  # which API v1 does not know
             for page in self._paged(path, {**asked, "sort": "id ASC"}):
-                yield [v1(body) for body in page]
+                yield [v1(body) for body in page if until is None or _moment(body["update_time"]) < until]
             return
         asked |= {"sort_by": "id" if since is None else "update_time", "sort_direction": "asc"}
         if "deals" in path:

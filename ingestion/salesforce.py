@@ -107,10 +107,12 @@ class _Organisation:
         if its.cursor is None:
             yield from self._rows(its, fields, [])
             return
-        since = changes.cursor_start(state, self.config.lag_minutes)
+        since, until = changes.cursor_range(state, self.config.lag_minutes)
+        asked = [f"{its.cursor} >= {_soql(since)}"] if since else []
+        asked += [f"{its.cursor} < {_soql(until)}"] if until else []
         newest = self._newest(its)
         is_counted, met = its.cursor == "SystemModstamp", []
-        for rows in self._rows(its, fields, [f"{its.cursor} >= {_soql(since)}"] if since else []):
+        for rows in self._rows(its, fields, asked):
             if since and is_counted:
                 of_it = [{name: row.get(name) for name in _COUNTED} for row in rows]
                 met.append(to_arrow(table, _COUNTED, of_it))

@@ -173,6 +173,9 @@ class _Crm:
         since = _moment(query.get("updated_since"))
         if since is not None:
             found = [record for record in found if record.updated_at >= since]
+        until = _moment(query.get("updated_until"))
+        if until is not None:
+            found = [record for record in found if record.updated_at < until]
 
         def place(record: Any) -> list[Any]:
             return [orders[order](record), int(record.id)]

@@ -14,11 +14,12 @@ from pathlib import Path
 import duckdb
 import pytest
 from revops import checksums
-from vendor_bench import Bench, served
+from vendor_bench import Bench, served, written
 from vendor_hands import HANDS
-from vendor_state import assert_same
+from vendor_state import assert_same, told_within
 
-from sandbox.simulation import simulate
+from ingestion.changes import Backfill
+from sandbox.simulation import START, simulate
 from settings.errors import UserError
 
 CHANGES = [(vendor, change) for vendor, hands in HANDS.items() for change in hands.changes]
@@ -53,8 +54,8 @@ def test_a_first_load_holds_everything_and_a_rerun_writes_nothing(bench: Bench) 
 @pytest.mark.parametrize(("vendor", "change"), CHANGES)
 def test_a_change_is_written_and_nothing_else(bench: Bench, vendor: str, change: str) -> None:
     bench.begin()
-    written = HANDS[vendor].changes[change](bench)
-    assert bench.loaded() == written
+    expected = HANDS[vendor].changes[change](bench)
+    assert bench.loaded() == expected
     assert_same(bench)
     assert bench.loaded() == {}
 
@@ -89,6 +90,38 @@ def test_a_month_of_changes_ends_as_the_vendor_has_it(vendor: str, tmp_path: Pat
         bench.load()
         assert_same(bench)
         assert bench.loaded() == {}
+
+
+#: Vendor -> a table, and the moment by which its records are asked for.
+DATED = {
+    "hubspot": ("deals", "hs_lastmodifieddate"),
+    "salesforce": ("opportunities", "system_modstamp"),
+    "pipedrive": ("deals", "update_time"),
+    "mailshake": ("sent", "action_date"),
+    "stripe": ("charges", "created"),
+    "chargebee": ("invoices", "updated_at"),
+}
+
+
+@pytest.mark.parametrize("vendor", DATED)
+def test_a_backfill_with_an_end_reads_what_is_of_its_time_and_moves_no_cursor(
+    vendor: str, tmp_path: Path
+) -> None:
+    table, column = DATED[vendor]
+    since, until = START + timedelta(days=60), START + timedelta(days=90)
+    with served(vendor, partial(simulate, size=25, months=5), tmp_path) as bench:
+        bench.load()
+        bench.write(f"update raw_{vendor}.{table} set _row_hash = 'read before'")
+        vars(bench.world).update(vars(simulate(size=25, months=5, now=bench.world.now + timedelta(days=3))))
+        bench.load(backfill=Backfill(since, until=until))
+        again = f"select id from raw_{vendor}.{table} where _row_hash <> 'read before'"
+        read = {key for (key,) in bench.rows(again)}
+        assert read == told_within(bench, table, column, since, until) != set()
+        report = bench.load()
+        assert written(report)
+        assert report.tables[table].extracted < report.tables[table].total / 2
+        assert_same(bench)
+        assert bench.rows(f"select id from raw_{vendor}.{table} where _row_hash = 'read before'")
 
 
 @pytest.mark.parametrize("vendor", HANDS)
@@ -132,7 +165,7 @@ def test_a_few_refusals_and_failures_are_ridden_out(bench: Bench, vendor: str) -
 @pytest.mark.parametrize("vendor", HANDS)
 def test_a_lasting_fault_is_one_message_and_the_next_load_catches_up(bench: Bench, vendor: str) -> None:
     bench.begin()
-    written = HANDS[vendor].changes["edit"](bench)
+    expected = HANDS[vendor].changes["edit"](bench)
     before = held(bench)
     for kind, says in (("401", "HTTP 401"), ("broken_json", "not valid JSON")):
         bench.fault(HANDS[vendor].spoilt[0], kind, None)
@@ -141,5 +174,5 @@ def test_a_lasting_fault_is_one_message_and_the_next_load_catches_up(bench: Benc
         assert "sandbox-" not in str(told.value).lower()
         assert held(bench) == before
         bench.clear_faults()
-    assert bench.loaded() == written
+    assert bench.loaded() == expected
     assert_same(bench)

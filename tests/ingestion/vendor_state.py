@@ -17,6 +17,7 @@ from vendor_bench import PREFIX, Bench
 from ingestion import hubspot, mailshake_rows, salesforce, stripe, stripe_rows
 from ingestion.arrow import to_arrow
 from ingestion.chargebee_tables import TABLES as CHARGEBEE
+from ingestion.core import TableSpec
 from ingestion.hubspot_tables import ACTIVITIES, HISTORY_PROPERTIES, LINKS, OBJECTS
 from ingestion.pipedrive_rows import OwnFields, participant, v1
 from ingestion.pipedrive_tables import FIELDS
@@ -38,8 +39,7 @@ def assert_same(bench: Bench) -> None:
         gone = {row["id"] for row in bench.records("deals", "is_deleted")}
     for table, records in told.items():
         spec = tables[table]
-        typed = to_arrow(table, spec.columns, records, spec.ignored).to_pylist()
-        expected = {_key(row, spec.primary_key): _plain(row, spec.columns) for row in typed}
+        expected = {_key(row, spec.primary_key): _plain(row, spec.columns) for row in _typed(spec, records)}
         held = {_key(row, spec.primary_key): _plain(row, spec.columns) for row in bench.records(table)}
         assert {key: held.get(key) for key in expected} == expected, table
         if table == "subscription_coupons":  # those that ran out are told no more, and known still
@@ -47,6 +47,18 @@ def assert_same(bench: Bench) -> None:
         others = [held[key] for key in held.keys() - expected.keys()]
         live = [row for row in others if not row.get("is_deleted") and row.get("deal_id") not in gone]
         assert live == [], table
+
+
+def told_within(bench: Bench, table: str, column: str, since: datetime, until: datetime) -> set[str]:
+    """Ids of the records of a table whose moment is in a range, as the sandbox tells them."""
+    spec = import_module(f"ingestion.{bench.vendor}").TABLES[table]
+    typed = _typed(spec, TOLD[bench.vendor](bench)[table])
+    return {row["id"] for row in typed if since <= row[column] < until}
+
+
+def _typed(spec: TableSpec, records: list[Row]) -> list[Row]:
+    rows: list[Row] = to_arrow("told", spec.columns, records, spec.ignored).to_pylist()
+    return rows
 
 
 def _key(row: Row, names: tuple[str, ...]) -> tuple[Any, ...]:
