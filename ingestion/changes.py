@@ -38,10 +38,15 @@ class _Held:
 
 @dataclass(frozen=True)
 class Backfill:
-    """What a load reads again: everything since an instant, of one raw table or of all of them."""
+    """What a load reads again: everything since an instant, of one raw table or of all of them.
+
+    With `until`, nothing that changed then or later is read of these tables, and their cursors stay as they
+    are.
+    """
 
     since: datetime
     table: str | None = None
+    until: datetime | None = None
 
 
 _held: ContextVar[_Held] = ContextVar("held")
@@ -56,12 +61,21 @@ def cursor_start(
 
     None on a first load. With `for_all` the cursor serves every table, and so the backfill of any.
     """
+    return cursor_range(state, lag_minutes, name, for_all)[0]
+
+
+def cursor_range(
+    state: dict[str, Any], lag_minutes: int, name: str = "cursor", for_all: bool = False
+) -> tuple[datetime | None, datetime | None]:
+    """As `cursor_start`, and where to stop: None but for a backfill that has an end."""
     seen = state.get(name)
     if seen is None:
-        return None
+        return None, None
     start = datetime.fromisoformat(seen) - timedelta(minutes=lag_minutes)
     asked = backfill(for_all)
-    return min(start, asked.since) if asked is not None else start
+    if asked is None:
+        return start, None
+    return (asked.since if asked.until else min(start, asked.since)), asked.until
 
 
 def backfill(for_all: bool = False) -> Backfill | None:
@@ -70,16 +84,28 @@ def backfill(for_all: bool = False) -> Backfill | None:
     return asked if asked is not None and (for_all or asked.table in (None, _table.get())) else None
 
 
+def ends(for_all: bool = False) -> bool:
+    """Whether the backfill under way has an end; a table that is not there yet is loaded whole."""
+    asked = backfill(for_all)
+    return asked is not None and asked.until is not None and exists(_table.get())
+
+
 def reading(table: str) -> None:
     """From now on it is this table's feed that runs."""
     _table.set(table)
 
 
 def advance_cursor(
-    state: dict[str, Any], moments: Iterable[datetime | str | None], name: str = "cursor"
+    state: dict[str, Any],
+    moments: Iterable[datetime | str | None],
+    name: str = "cursor",
+    for_all: bool = False,
 ) -> None:
-    """Remember the newest of `moments`; the cursor never moves back, and a frozen table's stands still."""
-    if is_frozen(_table.get()):
+    """Remember the newest of `moments`; the cursor never moves back.
+
+    It stands still when its table is frozen, and in a backfill with an end.
+    """
+    if is_frozen(_table.get()) or ends(for_all):
         return
     seen = state.get(name)
     newest = pc.max(read("timestamp", list(moments))).as_py()

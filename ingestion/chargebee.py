@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any
 
 import pyarrow as pa
@@ -40,7 +41,7 @@ from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginat
 from requests import HTTPError
 
 from ingestion.arrow import to_arrow
-from ingestion.changes import advance_cursor, cursor_start
+from ingestion.changes import advance_cursor, cursor_range
 from ingestion.chargebee_tables import TABLES
 from ingestion.core import Batches, Feed, State, make_source
 from ingestion.http import BadAnswerError, VendorClient, chain, client, explain, secret
@@ -220,8 +221,11 @@ class _Site:
     def _changed(self, kind: str, state: State) -> Iterator[list[Json]]:
         """Records changed since the last load, deleted ones included."""
         params: Json = {"include_deleted": "true", "sort_by[asc]": _SORT.get(kind, "updated_at")}
-        since = cursor_start(state, self.config.lag_minutes)
-        if since is not None:
+        since, until = cursor_range(state, self.config.lag_minutes)
+        if since is not None and until is not None:
+            first, last = int(since.timestamp()), ceil(until.timestamp()) - 1
+            params["updated_at[between]"] = f"[{first},{last}]"  # both count
+        elif since is not None:
             params["updated_at[after]"] = int(since.timestamp()) - 1  # the second itself counts, too
         for batch in self._list(kind, params):
             advance_cursor(state, [_moment(body.get("updated_at")) for body in batch])

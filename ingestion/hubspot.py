@@ -163,16 +163,16 @@ class _Account:
 
     def _pages(self, kind: str, state: State, properties: list[str]) -> Iterator[list[Row]]:
         """Pages of new or changed records, then of newly archived ones."""
-        since = changes.cursor_start(state, self.lag_minutes)
+        since, until = changes.cursor_range(state, self.lag_minutes)
         if since is None:
             newest = self._newest(kind)
             yield from self._listed(kind, properties, archived=False)
             changes.advance_cursor(state, [newest])
         else:
-            yield from self._changed(kind, properties, since, state)
-        binned = changes.cursor_start(state, self.lag_minutes, "archived")
+            yield from self._changed(kind, properties, since, until, state)
+        since, until = changes.cursor_range(state, self.lag_minutes, "archived")
         for page in self._listed(kind, properties, archived=True):
-            fresh = [r for r in page if binned is None or datetime.fromisoformat(r["archivedAt"]) >= binned]
+            fresh = [record for record in page if _is_within(record["archivedAt"], since, until)]
             changes.advance_cursor(state, [r["archivedAt"] for r in fresh], "archived")
             yield fresh
 
@@ -190,13 +190,17 @@ class _Account:
         yield from self.api.paginate(path, params=params, paginator=paginator, data_selector="results")
 
     def _changed(
-        self, kind: str, properties: list[str], since: datetime, state: State
+        self, kind: str, properties: list[str], since: datetime, until: datetime | None, state: State
     ) -> Iterator[list[Row]]:
         """Live records modified since, by id: no offset, so no ceiling and nothing skipped while it moves."""
         modified = CURSORS.get(kind, "hs_lastmodifieddate")
-        floor = {"propertyName": modified, "operator": "GTE", "value": str(int(since.timestamp() * 1000))}
+        bounds = [("GTE", since), *([("LT", until)] if until else [])]
+        filters = [
+            {"propertyName": modified, "operator": operator, "value": str(int(moment.timestamp() * 1000))}
+            for operator, moment in bounds
+        ]
         body = {
-            "filterGroups": [{"filters": [floor]}],
+            "filterGroups": [{"filters": filters}],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
             "properties": properties,
             "limit": SEARCH_PAGE,
@@ -283,6 +287,11 @@ class _ById(BasePaginator):
         kept = [f for f in filters if f["propertyName"] != "hs_object_id"]
         above = {"propertyName": "hs_object_id", "operator": "GT", "value": self.last}
         request.json = {**body, "filterGroups": [{"filters": [*kept, above]}]}
+
+
+def _is_within(moment: str, since: datetime | None, until: datetime | None) -> bool:
+    when = datetime.fromisoformat(moment)
+    return (since is None or when >= since) and (until is None or when < until)
 
 
 def _undocumented(record: Row, known: set[str]) -> Row:

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain, islice, takewhile
+from itertools import chain, dropwhile, islice, takewhile
 from typing import Any
 
 import pyarrow as pa
@@ -104,7 +104,7 @@ class _Load:
         known = changes.known_keys("recipients", "campaign_id")
         swept = state.get("swept")
         due = swept is None or self.as_of - datetime.fromisoformat(swept) >= timedelta(days=SWEEP_DAYS)
-        since = changes.cursor_start(state, self.lag_minutes)
+        since, until = changes.cursor_range(state, self.lag_minutes)
         if due:
             state["swept"] = self.as_of.isoformat()
         ids: list[str] = []
@@ -112,7 +112,7 @@ class _Load:
         def rows() -> Iterator[Json]:
             for campaign_id in self.campaign_ids:
                 start = None if due or campaign_id not in known else since
-                for body in self._newest("recipients/list", "created", start, campaignID=campaign_id):
+                for body in self._newest("recipients/list", "created", start, until, campaignID=campaign_id):
                     ids.append(str(body["id"]))
                     yield mailshake_rows.recipient(body, campaign_id)
 
@@ -123,8 +123,8 @@ class _Load:
 
     def events(self, table: str, state: State) -> Batches:
         """Activity since the last load."""
-        since = changes.cursor_start(state, self.lag_minutes)
-        found = self._newest(f"activity/{table}", "actionDate", since)
+        since, until = changes.cursor_range(state, self.lag_minutes)
+        found = self._newest(f"activity/{table}", "actionDate", since, until)
         while True:
             pages: list[Columns] = []
             while len(pages) < BATCH // PAGE and (bodies := list(islice(found, PAGE))):
@@ -137,13 +137,13 @@ class _Load:
 
     def leads(self, state: State) -> Batches:
         """Leads created, and leads whose status changed, since the last load."""
-        since = changes.cursor_start(state, self.lag_minutes)
+        since, until = changes.cursor_range(state, self.lag_minutes)
         if since is None:
             found = list(self._list("leads/list"))
         else:
-            found = list(self._newest("activity/created-leads", "created", since))
+            found = list(self._newest("activity/created-leads", "created", since, until))
             seen = {body["id"] for body in found}
-            changed = self._newest("activity/lead-status-changes", "lastStatusChangeDate", since)
+            changed = self._newest("activity/lead-status-changes", "lastStatusChangeDate", since, until)
             found += [body for body in changed if body["id"] not in seen]
         rows = [mailshake_rows.lead(body) for body in found]
         moments = ("created", "last_status_change_date")
@@ -156,14 +156,19 @@ class _Load:
             self.api.paginate(f"{VERSION}/{path}", params=given, data_selector="results")
         )
 
-    def _newest(self, path: str, field: str, since: datetime | None, **params: Any) -> Iterator[Json]:
-        """What is not older than `since`, of a list that has the newest first."""
+    def _newest(
+        self, path: str, field: str, since: datetime | None, until: datetime | None, **params: Any
+    ) -> Iterator[Json]:
+        """What is not older than `since`, and older than `until`, of a list that has the newest first."""
         found = self._list(path, **params)
         if since is None:
             return found
         if field == "lastStatusChangeDate":  # without one, it is a lead nobody has touched
             found = (body for body in found if body.get(field) is not None)
-        return takewhile(lambda body: _moment(path, field, body.get(field)) >= since, found)
+        found = takewhile(lambda body: _moment(path, field, body.get(field)) >= since, found)
+        if until is None:
+            return found
+        return dropwhile(lambda body: _moment(path, field, body.get(field)) >= until, found)
 
     def _batches(self, rows: Iterator[Json], state: State, field: str) -> Batches:
         """Large batches of rows; the cursor follows `field`."""

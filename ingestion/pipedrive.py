@@ -9,7 +9,8 @@ fields, found by their names.
 
 Changes: lists of organizations, persons, deals, activities and notes by `update_time`, minus the lag
 window. A deal that changed is asked for its flow and its participants. Everything is listed again when a
-field or an option it uses was renamed, added or removed.
+field or an option it uses was renamed, added or removed. Pipedrive's own count of deals is compared with what
+arrived; it counts nothing else.
 
 Deletes: deleted deals are listed for 30 days, and are read in every load. Deleted and merged organizations
 and persons, deleted activities and notes show in no list: all ids are compared every 7 days.
@@ -43,7 +44,7 @@ from requests import HTTPError, Response
 
 from ingestion import changes, core
 from ingestion.arrow import TYPES
-from ingestion.core import Batches, Feed, State, make_source
+from ingestion.core import COUNTS, Batches, Feed, State, count_at_source, counts, make_source
 from ingestion.custom import asked_for
 from ingestion.http import VendorClient, client, explain, limiter, secret
 from ingestion.pipedrive_rows import Json, OwnFields, participant, v1
@@ -91,6 +92,7 @@ def source(config: SourceConfig, as_of: datetime) -> DltSource:
         "deal_changes": load.deal_changes,
         "deal_participants": load.deal_participants,
         **{table: partial(load.objects, table) for table in ("activities", "notes")},
+        COUNTS: counts,
     }
     return make_source(
         config, TABLES, {name: partial(_served, config.name, feed) for name, feed in feeds.items()}
@@ -170,7 +172,7 @@ class _Load:
     def objects(self, table: str, state: State) -> Batches:
         """Objects that changed since the last load; all of them on a first load, and now and then."""
         own = self._own(table)
-        since = changes.cursor_start(state, self.config.lag_minutes)
+        since, until = changes.cursor_range(state, self.config.lag_minutes)
         swept = state.get("swept")
         is_due = swept is None or self.as_of - datetime.fromisoformat(swept) >= timedelta(days=SWEEP_DAYS)
         deleted = self._deleted(own) if table == "deals" else []
@@ -179,10 +181,12 @@ class _Load:
             state["swept"], state["fields"] = self.as_of.isoformat(), own.digest
         else:
             for path in LISTS[table]:
-                for rows in self._pages(path, own, since):
+                for rows in self._pages(path, own, since, until):
                     yield self._noted(table, rows, {})
                     changes.advance_cursor(state, [row["update_time"] for row in rows])
         yield deleted
+        if table == "deals":
+            self._count_deals()
 
     def deal_changes(self, _state: State) -> Batches:
         """Changes of the deals met in this load."""
@@ -217,6 +221,14 @@ class _Load:
         """Deals deleted in the last 30 days."""
         listed = self._pages(f"{V2}/deals", own, None, status="deleted")
         return [row for rows in listed for row in rows]
+
+    def _count_deals(self) -> None:
+        """Live deals as Pipedrive counts them: those there are now, whenever they were made."""
+        summaries = [
+            self.api.get_json(f"{V1}/deals/{path}")["data"] for path in ("summary", "summary/archived")
+        ]
+        found = sum(int(summary["total_count"]) for summary in summaries)
+        count_at_source("deals", found, "add_time", max(self.as_of, datetime.now(UTC)))
 
     def _everything(self, table: str, own: OwnFields, state: State, deleted: list[Json]) -> Batches:
         """All live objects by id, so that none is skipped while they change; then those that are no more."""
@@ -261,16 +273,23 @@ class _Load:
         return self.own[table]
 
     def _pages(
-        self, path: str, own: OwnFields, since: datetime | None, **params: Any
+        self,
+        path: str,
+        own: OwnFields,
+        since: datetime | None,
+        until: datetime | None = None,
+        **params: Any,
     ) -> Iterator[list[Json]]:
-        """A list by id, or what changed since, the oldest change first."""
+        """A list by id, or what changed since (and before `until`), the oldest change first."""
         asked: dict[str, Any] = {"limit": PAGE, **params}
-        if since is not None:
-            asked["updated_since"] = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for name, moment in (("updated_since", since), ("updated_until", until)):
+            if moment is not None:
+                asked[name] = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         if path.startswith(V1):
             # Pages of API v1 are counted off: in the order of ids no change moves a row to another page.
+            asked.pop("updated_until", None)  # which API v1 does not know
             for page in self._paged(path, {**asked, "sort": "id ASC"}):
-                yield [v1(body) for body in page]
+                yield [v1(body) for body in page if until is None or _moment(body["update_time"]) < until]
             return
         asked |= {"sort_by": "id" if since is None else "update_time", "sort_direction": "asc"}
         if "deals" in path:

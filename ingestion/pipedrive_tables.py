@@ -7,7 +7,7 @@ The columns of everything else carry Pipedrive's own names.
 
 from __future__ import annotations
 
-from ingestion.core import TableSpec
+from ingestion.core import COUNTS, COUNTS_SPEC, TableSpec
 
 #: Table -> column -> (name of the field in Pipedrive, type). A standard field of that name does as well.
 #: Moments are text fields in Pipedrive, whose date fields have no time, written by an automation as RFC 3339.
@@ -284,4 +284,5 @@ TABLES: dict[str, TableSpec] = {
         },
         newest_by="update_time",
     ),
+    COUNTS: COUNTS_SPEC,
 }

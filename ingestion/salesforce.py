@@ -9,11 +9,12 @@ Opportunity, OpportunityContactRole, OpportunityFieldHistory, Task, Event, Campa
 fields an organisation has is asked first (describe): custom and edition-dependent ones it lacks are NULL.
 
 Changes: records whose SystemModstamp (of history: CreatedDate) is not older than the newest one of the load
-before, minus the lag window. Users, record types and stages are few and listed fully.
+before, minus the lag window. Users, record types and stages are few and listed fully. Salesforce's own counts
+(SELECT COUNT()) of all other objects but history are compared with what arrived.
 
 Deletes: `IsDeleted` of the recycle bin, merged records with `MasterRecordId` among them. The bin is emptied
-after 15 days, and may be by hand: every 14 days the ids of all live records are listed, and a record that is
-gone is marked deleted.
+after 15 days, and may be by hand: every 14 days, or when Salesforce counts fewer records than are known, the
+ids of all live ones are listed, and a record that is gone is marked deleted.
 
 Limits: 100,000 requests in 24 hours (Enterprise Edition; licences add to it), at most 2,000 records in an
 answer, 25 long requests at a time. A load asks one after another. History of fields reaches back 24 months at
@@ -39,12 +40,13 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from dlt.extract import DltSource
 from requests import HTTPError
 
 from ingestion import changes, core
-from ingestion.arrow import TYPES
-from ingestion.core import Batches, Feed, State, make_source
+from ingestion.arrow import TYPES, to_arrow
+from ingestion.core import COUNTS, Batches, Feed, State, count_at_source, counts, make_source
 from ingestion.custom import asked_for
 from ingestion.http import VendorClient, explain
 from ingestion.salesforce_session import Locators, connect
@@ -67,12 +69,15 @@ log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
+#: What tells whether a record is among those counted.
+_COUNTED = {"id": "text", "created_date": "timestamp", "is_deleted": "bool"}
+
 
 def source(config: SourceConfig, as_of: datetime) -> DltSource:
     """Every raw table of an organisation. `as_of` only decides whether a sweep is due."""
     organisation = _Organisation(connect(config, LIMIT), config, as_of)
-    feeds: dict[str, Feed] = {name: partial(organisation.records, name) for name in TABLES}
-    return make_source(config, TABLES, feeds)
+    feeds: dict[str, Feed] = {name: partial(organisation.records, name) for name in OBJECTS}
+    return make_source(config, TABLES, {**feeds, COUNTS: counts})
 
 
 def check(config: SourceConfig) -> None:
@@ -90,6 +95,8 @@ class _Organisation:
         self.api = api
         self.config = config
         self.as_of = as_of
+        before = as_of - timedelta(minutes=config.lag_minutes)
+        self.counted_before = before.replace(microsecond=0)  # which is as fine as SOQL asks
 
     def records(self, table: str, state: State) -> Batches:
         """An object's records: all on a first load, changed ones later."""
@@ -100,12 +107,21 @@ class _Organisation:
         if its.cursor is None:
             yield from self._rows(its, fields, [])
             return
-        since = changes.cursor_start(state, self.config.lag_minutes)
+        since, until = changes.cursor_range(state, self.config.lag_minutes)
+        asked = [f"{its.cursor} >= {_soql(since)}"] if since else []
+        asked += [f"{its.cursor} < {_soql(until)}"] if until else []
         newest = self._newest(its)
-        yield from self._rows(its, fields, [f"{its.cursor} >= {_soql(since)}"] if since else [])
+        is_counted, met = its.cursor == "SystemModstamp", []
+        for rows in self._rows(its, fields, asked):
+            if since and is_counted:
+                of_it = [{name: row.get(name) for name in _COUNTED} for row in rows]
+                met.append(to_arrow(table, _COUNTED, of_it))
+            yield rows
         changes.advance_cursor(state, [newest])
-        if its.cursor == "SystemModstamp":
-            yield from self._swept(table, its, state)
+        if is_counted:
+            counted = self._count(its)
+            count_at_source(table, counted, "created_date", self.counted_before)
+            yield from self._swept(table, its, state, bool(met) and self._known(table, met) > counted)
 
     def _object(self, table: str) -> SObject:
         """What is asked for of an object: also the fields that the company wants."""
@@ -156,10 +172,24 @@ class _Organisation:
                 rows = []
         yield rows
 
-    def _swept(self, table: str, its: SObject, state: State) -> Iterator[pa.Table]:
-        """Now and then, what is gone without having been seen in the recycle bin."""
+    def _count(self, its: SObject) -> int:
+        """Live records as Salesforce counts them; the newest may not have been there when they were read."""
+        asked = ["IsDeleted = false", f"CreatedDate < {_soql(self.counted_before)}"]
+        return int(self.api.get_json(f"{DATA}/queryAll", {"q": _query(its, ["COUNT()"], asked)})["totalSize"])
+
+    def _known(self, table: str, met: list[pa.Table]) -> int:
+        """Live records of the same time as the warehouse will have them, with those `met` in this load."""
+        read = pa.concat_tables(met)
+        others, _ = changes.gone(table, ("id",), list(_COUNTED), read.select(["id"]))
+        live = read.filter(pc.invert(read["is_deleted"])).select(list(_COUNTED))
+        parts = [live] if others is None else [live, others.cast(live.schema)]
+        created = pa.concat_tables(parts)["created_date"]
+        return pc.sum(pc.less(created, pa.scalar(self.counted_before, created.type))).as_py() or 0
+
+    def _swept(self, table: str, its: SObject, state: State, is_due: bool) -> Iterator[pa.Table]:
+        """Now and then, or when it `is_due`, what is gone without having been seen in the recycle bin."""
         swept = datetime.fromisoformat(state.setdefault("swept", self.as_of.isoformat()))
-        if self.as_of - swept < timedelta(days=SWEEP_DAYS):
+        if not is_due and self.as_of - swept < timedelta(days=SWEEP_DAYS):
             return
         ids = [record["Id"] for page in self._query(its, ["Id"], ["IsDeleted = false"]) for record in page]
         yield core.deleted(table, TABLES[table], [pa.table({"id": pa.array(ids, TYPES["text"])})])
@@ -169,15 +199,20 @@ class _Organisation:
         self, its: SObject, fields: list[str], conditions: list[str], end: str = ""
     ) -> Iterator[list[Row]]:
         """Pages of a query's records, deleted ones included."""
-        wanted = [*([its.where] if its.where else []), *conditions]
-        where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
-        words = ("SELECT", ", ".join(fields), "FROM", its.name, where, end)
         yield from self.api.paginate(
             f"{DATA}/queryAll",
-            params={"q": " ".join(word for word in words if word)},
+            params={"q": _query(its, fields, conditions, end)},
             paginator=Locators(str(self.config.base_url)),
             data_selector="records",
         )
+
+
+def _query(its: SObject, fields: list[str], conditions: list[str], end: str = "") -> str:
+    """A query in SOQL."""
+    wanted = [*([its.where] if its.where else []), *conditions]
+    where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
+    words = ("SELECT", ", ".join(fields), "FROM", its.name, where, end)
+    return " ".join(word for word in words if word)
 
 
 def _described(field: str) -> str:

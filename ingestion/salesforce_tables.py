@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ingestion.core import TableSpec
+from ingestion.core import COUNTS, COUNTS_SPEC, TableSpec
 from ingestion.custom import raw_column
 
 
@@ -37,13 +37,13 @@ class SObject:
 
 
 _RECORD = {"Id": "text", "IsDeleted": "bool", "CreatedDate": "timestamp", "SystemModstamp": "timestamp"}
+#: Without IsDeleted: what happened to a record has happened, also once the record is deleted.
 _CHANGE = {
     "Id": "text",
     "Field": "text",
     "OldValue": "text",
     "NewValue": "text",
     "CreatedDate": "timestamp",
-    "IsDeleted": "bool",
 }
 #: Tracked fields of opportunities; the forecast category is there by its value or by its name.
 TRACKED = ("StageName", "Amount", "CloseDate", "Owner", "ForecastCategory", "ForecastCategoryName")
@@ -312,4 +312,7 @@ def _table(name: str, its: SObject) -> TableSpec:
     )
 
 
-TABLES: dict[str, TableSpec] = {name: _table(name, its) for name, its in OBJECTS.items()}
+TABLES: dict[str, TableSpec] = {
+    **{name: _table(name, its) for name, its in OBJECTS.items()},
+    COUNTS: COUNTS_SPEC,
+}

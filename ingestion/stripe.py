@@ -220,8 +220,7 @@ class _Account:
                 yield batch
             return
         seen: set[str] = set()
-        since = {"created[gte]": str(int(self.replay.since.timestamp()))} if self.replay.since else {}
-        for batch in self._list(kind, since):
+        for batch in self._list(kind, self.replay.created(self.replay.since)):
             seen |= {body["id"] for body in batch}
             yield batch
         wanted = [key for key in self.replay.ids[kind.object] if key not in seen]
@@ -232,7 +231,7 @@ class _Account:
         else:
             yield [body for key in wanted if (body := self._retrieve(kind, key))]
 
-    def _list(self, kind: _Kind, params: dict[str, str]) -> Iterator[list[Json]]:
+    def _list(self, kind: _Kind, params: Json) -> Iterator[list[Json]]:
         query = {"limit": PAGE, **dict(kind.params), **params}
         query |= {f"expand[{n}]": f"data.{path}" for n, path in enumerate(kind.expand)}
         for page in self.api.paginate(f"v1/{kind.path}", params=query, data_selector="data"):

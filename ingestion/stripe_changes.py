@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any
 
-from ingestion.changes import advance_cursor, backfill, cursor_start
+from ingestion.changes import advance_cursor, backfill, cursor_range, ends
 from ingestion.http import VendorClient
 
 Json = dict[str, Any]
@@ -43,21 +44,26 @@ class Replay:
     lag_minutes: int
     is_full: bool = True
     since: datetime | None = None
+    until: datetime | None = None
     ids: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
     deleted: dict[str, dict[str, Json]] = field(default_factory=lambda: defaultdict(dict))
     discounts: dict[str, Json] = field(default_factory=dict)
 
     def start(self, state: dict[str, Any]) -> None:
-        """Read the log from the remembered event on, and remember the newest one."""
+        """Read the log from the remembered event on, and remember the newest one.
+
+        A backfill with an end is of what was created in it, and of what changed in it if the log still tells.
+        """
         newest = self._newest()
         clock = max(self.as_of, newest or self.as_of)
-        start = cursor_start(state, self.lag_minutes, for_all=True)
+        start, self.until = cursor_range(state, self.lag_minutes, for_all=True)
         reached = start
         if start is not None and backfill(for_all=True) is None:
             reached = datetime.fromisoformat(state.get("clock") or state["cursor"])
-        self.is_full = reached is None or clock - reached > KEPT
-        advance_cursor(state, [newest or self.as_of])
-        state["clock"] = clock.isoformat()
+        self.is_full = reached is None or (self.until is None and clock - reached > KEPT)
+        advance_cursor(state, [newest or self.as_of], for_all=True)
+        if not ends(for_all=True):
+            state["clock"] = clock.isoformat()
         if not self.is_full and start is not None:
             self.since = start
             for event in self._events(start):
@@ -69,9 +75,15 @@ class Replay:
         return datetime.fromtimestamp(newest[0]["created"], UTC) if newest else None
 
     def _events(self, start: datetime) -> Iterator[Json]:
-        params = {"limit": PAGE, "created[gte]": int(start.timestamp())}
+        params = {"limit": PAGE, **self.created(start)}
         for page in self.client.paginate("v1/events", params=params, data_selector="data"):
             yield from page
+
+    def created(self, start: datetime | None) -> dict[str, Any]:
+        """The filter of a list on when its objects were made."""
+        bounds = {"created[gte]": start and int(start.timestamp())}
+        bounds["created[lt]"] = self.until and ceil(self.until.timestamp())
+        return {name: bound for name, bound in bounds.items() if bound is not None}
 
     def _note(self, event: Json) -> None:
         """File an event, newest first, under the object it changed."""

@@ -92,6 +92,9 @@ def run(
     since: Annotated[
         datetime | None, typer.Option(help="Read again what the source has recorded or changed since.")
     ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="With --since: nothing from then on, which comes in its own time.")
+    ] = None,
     config: ConfigOption = None,
     format: ReportOption = ReportFormat.table,
 ) -> None:
@@ -103,7 +106,7 @@ def run(
     from orchestration.scope import scope
 
     environment = load_environment(config)
-    asked = scope(environment, source, table, since)
+    asked = scope(environment, source, table, since, until)
     report = pipeline_screen.run_watched(environment, Console(file=sys.stderr), asked)
     if format is ReportFormat.table:
         pipeline_screen.show(environment, report, Console())

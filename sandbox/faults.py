@@ -89,9 +89,16 @@ def _add_field(content: Any, name: str) -> Any:
     if not lists:
         return content | {name: "new"}
     return content | {
-        key: [record | {name: "new"} if isinstance(record, dict) else record for record in content[key]]
+        key: [_extended(record, name) if isinstance(record, dict) else record for record in content[key]]
         for key in lists
     }
+
+
+def _extended(record: dict[str, Any], name: str) -> dict[str, Any]:
+    """A record with the field; one that is told under the name of its kind has it there."""
+    if record and all(isinstance(part, dict) for part in record.values()):
+        return {kind: part | {name: "new"} for kind, part in record.items()}
+    return record | {name: "new"}
 
 
 def _flip_type(content: Any, name: str) -> Any:

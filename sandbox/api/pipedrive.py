@@ -70,6 +70,8 @@ def routes(get_world: Callable[[], World]) -> list[BaseRoute]:
         *_v1("/roles", crm.roles),
         *_v1("/legacyTeams", crm.teams),
         *_v1("/notes", crm.notes),
+        *_v1("/deals/summary", crm.summary),
+        *_v1("/deals/summary/archived", crm.summary),
         *_v1("/deals/{id}/flow", crm.flow),
         *_v1("/deals/{id}/participants", crm.participants),
         *_v1("/{kind}/{id}/merge", crm.merge, "PUT"),
@@ -171,6 +173,9 @@ class _Crm:
         since = _moment(query.get("updated_since"))
         if since is not None:
             found = [record for record in found if record.updated_at >= since]
+        until = _moment(query.get("updated_until"))
+        if until is not None:
+            found = [record for record in found if record.updated_at < until]
 
         def place(record: Any) -> list[Any]:
             return [orders[order](record), int(record.id)]
@@ -247,6 +252,12 @@ class _Crm:
             raise _Refused(400, "Bad request")
         found.sort(key=by[order], reverse=direction.upper() == "DESC")
         return _counted(request, [shapes.note(n) for n in found])
+
+    async def summary(self, request: Request) -> Json:
+        """How many deals there are, archived or not; here without their values."""
+        archived = request.url.path.endswith("/archived")
+        live = [deal for deal in self._records("deals") if deal.archived_at is None]
+        return _good({"total_count": sum((deal.id in self._put_away) == archived for deal in live)})
 
     async def flow(self, request: Request) -> Json:
         """What happened to a deal; here, changes of its fields."""

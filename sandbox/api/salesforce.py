@@ -157,6 +157,8 @@ class _Organisation:
             if query.holds(lambda name, record=record: fields[name].value(view, record))  # type: ignore[misc]
             and (deleted or "IsDeleted" not in fields or not fields["IsDeleted"].value(view, record))
         ]
+        if not query.fields:
+            return {"totalSize": len(found), "done": True, "records": []}
         if query.order:
             order = fields[query.order]
             found.sort(key=lambda record: order.value(view, record), reverse=query.descending)

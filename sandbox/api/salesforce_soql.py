@@ -1,4 +1,7 @@
-"""The part of SOQL that the sandbox understands: SELECT ... FROM ... WHERE ... AND ... ORDER BY ... LIMIT."""
+"""The part of SOQL that the sandbox understands.
+
+SELECT ... FROM ... WHERE ... AND ... ORDER BY ... LIMIT; COUNT() may stand for the fields.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 QUERY = re.compile(
-    r"\s*select\s+(?P<fields>[\w.,\s]+?)\s+from\s+(?P<object>\w+)"
+    r"\s*select\s+(?P<fields>count\(\)|[\w.,\s]+?)\s+from\s+(?P<object>\w+)"
     r"(?:\s+where\s+(?P<where>.+?))?"
     r"(?:\s+order\s+by\s+(?P<order>\w+)(?:\s+(?P<direction>asc|desc))?)?"
     r"(?:\s+limit\s+(?P<limit>\d+))?\s*",
@@ -36,7 +39,9 @@ class MalformedError(Exception):
 
 @dataclass(frozen=True)
 class Query:
-    """A query, read. `conditions` are (field, operator, value), all of which must hold."""
+    """A query, read. `conditions` are (field, operator, value), all of which must hold. One without fields
+    counts.
+    """
 
     fields: list[str]
     object: str
@@ -69,7 +74,7 @@ def read(text: str) -> Query:
         elif part.strip():
             raise MalformedError(f"unexpected token: {part.strip()[:20]!r}")
     return Query(
-        [name.strip() for name in found["fields"].split(",")],
+        [] if found["fields"].endswith("()") else [name.strip() for name in found["fields"].split(",")],
         found["object"],
         conditions,
         found["order"],

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sandbox.api.stripe_events import Event, events
-from sandbox.api.stripe_index import Index, epoch
+from sandbox.api.stripe_index import BilledTo, Index, epoch
 from sandbox.api.stripe_invoices import Shapes
 from sandbox.api.stripe_shapes import CURRENT_VERSION, Json
 from sandbox.world import Customer, World
@@ -188,13 +188,14 @@ class _Api:
     def __init__(self, get_world: Callable[[], World]) -> None:
         self._get_world = get_world
         self._index: Index | None = None
+        self._billed_to: BilledTo = {}
         self._sorted: dict[str, list[Row]] = {}
 
     def index(self) -> Index:
         """The present world's index; built anew when the world moved on."""
         world = self._get_world()
         if self._index is None or not self._index.is_fresh(world):
-            self._index = Index(world)
+            self._index = Index(world, self._billed_to)
             self._sorted = {}
         return self._index
 
@@ -303,6 +304,9 @@ class _Api:
         unknown = sorted(set(form) - set(fields))
         if unknown:
             raise _Invalid(f"Received unknown parameter: {unknown[0]}", unknown[0], "parameter_unknown")
+        for invoice in self.index().invoices.values():
+            if invoice.customer_id == record.id and invoice.status != "draft":
+                self._billed_to.setdefault(invoice.id, (record.name, record.email))
         for key, value in form.items():
             setattr(record, fields[key], value or None)
         record.updated_at = self.index().now - timedelta(seconds=1)

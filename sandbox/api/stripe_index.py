@@ -27,6 +27,10 @@ def epoch(moment: datetime | None) -> int | None:
     return None if moment is None else int(moment.timestamp())
 
 
+#: Invoice -> the customer's name and e-mail when it was finalised, where an edit has changed them since.
+BilledTo = dict[str, tuple[str | None, str | None]]
+
+
 @dataclass
 class Coupon:
     """What discounts of one coupon have in common (Stripe's coupon)."""
@@ -43,9 +47,10 @@ class Coupon:
 class Index:
     """The billing records by id and by parent, for one world at one time."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, billed_to: BilledTo | None = None) -> None:
         billing = world.billing
         self.world = world
+        self.billed_to = {} if billed_to is None else billed_to
         self.now = world.now
         self.sizes = self.sizes_of(world)
         self.customers = {record.id: record for record in billing.customers}

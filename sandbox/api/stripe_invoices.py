@@ -108,6 +108,8 @@ class Shapes(CatalogueShapes):
         """An invoice with its first lines; `lines.url` leads to all of them."""
         index, currency = self.index, record.currency
         customer = index.customers.get(record.customer_id)
+        present = (customer.name, customer.email) if customer else (None, None)
+        name, email = index.billed_to.get(record.id, present)
         attempts = index.payments_of[record.id]
         by_discount: dict[str, Decimal] = defaultdict(Decimal)
         for line in record.lines:
@@ -130,8 +132,8 @@ class Shapes(CatalogueShapes):
             "created": epoch(record.created_at),
             "currency": currency.lower(),
             "customer": record.customer_id,
-            "customer_email": customer.email if customer else None,
-            "customer_name": customer.name if customer else None,
+            "customer_email": email,
+            "customer_name": name,
             "discounts": self._discounts([index.discounts[key] for key in by_discount]),
             "due_date": epoch(record.due_at),
             "lines": {

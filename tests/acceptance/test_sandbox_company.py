@@ -91,10 +91,18 @@ def test_one_source_is_read_again_and_nothing_else_is(revops: Revops) -> None:
     read = {table: rows["read"] for table, rows in report["sources"]["hubspot"].items()}
     assert read["deals"] > 200 > read["contacts"]
     assert {rows["loaded"] for rows in report["sources"]["hubspot"].values()} == {0}
+    since = ("--source", "hubspot", "--table", "deals", "--since", "2025-01-01")
+    report = revops.json("run", *since, "--until", "2025-03-01")
+    assert 0 < report["sources"]["hubspot"]["deals"]["read"] < read["deals"] / 2
     assert revops.published() == before
     for arguments, says in (
         (("--source", "hubspto"), "--source hubspto: there is no such source; there is finance, hubspot"),
-        (("--since", "2025-01-01"), "--table and --since are of one source. Name it with --source"),
+        (("--since", "2025-01-01"), "--table, --since and --until are of one source. Name it with --source"),
+        (("--source", "hubspot", "--until", "2025-01-01"), "--until is the end of what is read again, and"),
+        (
+            ("--source", "hubspot", "--since", "2025-02-01", "--until", "2025-02-01"),
+            "--until 2025-02-01 00:00 is not after --since 2025-02-01 00:00",
+        ),
         (("--source", "hubspot", "--table", "deals"), "--table says what is read again, and needs --since"),
         (("--source", "hubspot", "--table", "deal", "--since", "2025-01-01"), "hubspot has no such table"),
     ):

@@ -1,53 +1,25 @@
-"""Salesforce in a test's hands: the sandbox's with answers replaced, or one made of plain rows."""
+"""A Salesforce organisation made of plain rows."""
 
 from __future__ import annotations
 
 import itertools
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ingestion.salesforce_tables import OBJECTS
 from sandbox.api import salesforce_soql as soql
-from settings.paths import Home
-
-PROJECT = Path(__file__).parents[2] / "dbt_project"
 
 
 def error(status: int, code: str, message: str = "it is so") -> Response:
     """Salesforce's way to refuse."""
     return JSONResponse([{"message": message, "errorCode": code}], status)
-
-
-class Replaced:
-    """An application; `answers` are given instead of its own, in turn, to paths that contain the text."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-        self.answers: list[tuple[str, Response]] = []
-        self.asked: list[str] = []
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
-        if not path.startswith("/_sandbox"):
-            self.asked.append(path)
-        for place, (text, answer) in enumerate(self.answers):
-            if text in path:
-                del self.answers[place]
-                await answer(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
 
 
 class Org:
@@ -87,6 +59,8 @@ class Org:
     async def query(self, request: Request) -> Response:
         query = soql.read(request.query_params["q"])
         found = [row for row in self.rows[query.object] if query.holds(_values(row))]
+        if not query.fields:
+            return JSONResponse({"totalSize": len(found), "done": True, "records": []})
         if query.order:
             found.sort(key=itemgetter(query.order), reverse=query.descending)
         key = f"01g{next(self.numbers)}"
@@ -127,29 +101,3 @@ def _values(row: dict[str, Any]) -> Callable[[str], Any]:
         return value
 
     return value_of
-
-
-def build_staging(home: Home, source: str) -> None:
-    """dbt's Salesforce staging over what a source of this name has loaded, its tests included."""
-    variables = {
-        "as_of": "2026-11-01T00:00:00+00:00",
-        "sources": [{"name": source, "silo": "crm", "type": "salesforce"}],
-        "source_types": ["salesforce"],
-        "silos": ["crm"],
-    }
-    # Its own process: in-process dbt keeps the warehouse open.
-    dbt = [
-        *(sys.executable, "-m", "dbt.cli.main", "build", "--quiet"),
-        *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
-        *("--select", "path:models/staging/salesforce", "--vars", json.dumps(variables)),
-    ]
-    environment = {
-        "PATH": "",
-        "HOME": str(home.root),
-        "REVOPS_WAREHOUSE": str(home.warehouse),
-        "DBT_TARGET_PATH": str(home.root / "target"),
-        "DBT_LOG_PATH": str(home.root / "logs"),
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-    }
-    done = subprocess.run(dbt, capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,70 +1,38 @@
 """dbt's Chargebee staging over a warehouse the connector loaded, against what the sandbox company knows."""
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
+from functools import partial
 
 import duckdb
 import pytest
 import stripe_world
 from stripe_world import day
+from vendor_bench import build_staging, served, staging
 
-from ingestion.core import load_source
 from sandbox.simulation import simulate
-from settings.config import SourceConfig
-from settings.paths import Home
 
-PROJECT = Path(__file__).parents[2] / "dbt_project"
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
+WORLDS = {"hand-built": stripe_world.build, "simulated": partial(simulate, seed=11, months=14, size=40)}
 
 
-@pytest.fixture(scope="module", params=["hand-built", "simulated"])
+@pytest.fixture(scope="module", params=WORLDS)
 def world(request):
-    return stripe_world.build() if request.param == "hand-built" else simulate(seed=11, months=14, size=40)
+    return WORLDS[request.param]()
 
 
 @pytest.fixture(scope="module")
-def built(world, tmp_path_factory):
-    """A home to build once per world."""
-    return Home(tmp_path_factory.mktemp("chargebee"))
-
-
-@pytest.fixture
-def staged(world, built, sandbox_server, monkeypatch):
-    """A connection to the warehouse after load and dbt build."""
-    if not built.warehouse.exists():
-        load_and_build(world, built, f"{sandbox_server(world)}/chargebee", monkeypatch)
-    with duckdb.connect(str(built.warehouse), read_only=True) as warehouse:
-        warehouse.execute("set timezone = 'UTC'")
-        yield warehouse
-
-
-def load_and_build(world, home, base_url, monkeypatch):
-    config = SourceConfig(name="billing_eu", silo="billing", type="chargebee", base_url=base_url)
-    load_source(config, world.now, home)
+def staged(world, tmp_path_factory):
+    """Reads the staging models after a load and a dbt build, once per world."""
+    with served("chargebee", lambda: world, tmp_path_factory.mktemp("chargebee")) as bench:
+        bench.load()
     if world.now == stripe_world.NOW:
-        with duckdb.connect(str(home.warehouse)) as warehouse:
+        with duckdb.connect(str(bench.home.warehouse)) as warehouse:
             warehouse.execute("set timezone = 'UTC'")
             add_what_the_sandbox_never_does(warehouse)
-    variables = {
-        "as_of": world.now.isoformat(),
-        "sources": [{"name": "billing_eu", "silo": "billing", "type": "chargebee"}],
-        "source_types": ["chargebee"],
-        "silos": ["billing"],
-    }
-    monkeypatch.setenv("REVOPS_WAREHOUSE", str(home.warehouse))
-    monkeypatch.setenv("DBT_TARGET_PATH", str(home.root / "target"))
-    monkeypatch.setenv("DBT_LOG_PATH", str(home.root / "logs"))
-    monkeypatch.setenv("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
-    places = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--quiet"]
-    select = ["--select", "path:models/staging/chargebee", "--vars", json.dumps(variables)]
-    # Its own process: in-process dbt keeps the warehouse open.
-    dbt = [sys.executable, "-m", "dbt.cli.main", "build", *places, *select]
-    done = subprocess.run(dbt, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    build_staging(bench.home, "chargebee", "chargebee", world.now)
+    return staging(bench.home, "chargebee")
 
 
 def insert(warehouse, table, **values):
@@ -74,19 +42,18 @@ def insert(warehouse, table, **values):
     present = {
         name
         for (name,) in warehouse.execute(
-            "select column_name from duckdb_columns()"
-            " where schema_name = 'raw_billing_eu' and table_name = ?",
+            "select column_name from duckdb_columns() where schema_name = 'raw_chargebee' and table_name = ?",
             [table],
         ).fetchall()
     }
     row = {name: value for name, value in row.items() if name in present}
     names, marks = ", ".join(f'"{name}"' for name in row), ", ".join("?" * len(row))
-    warehouse.execute(f"insert into raw_billing_eu.{table} ({names}) values ({marks})", list(row.values()))
+    warehouse.execute(f"insert into raw_chargebee.{table} ({names}) values ({marks})", list(row.values()))
 
 
 def add_what_the_sandbox_never_does(warehouse):
     """A subscription changed by differences, at a price of its own, with every kind of discount."""
-    warehouse.execute("delete from raw_billing_eu.subscription_discounts")
+    warehouse.execute("delete from raw_chargebee.subscription_discounts")
     dollars = {"currency_code": "USD"}
     insert(
         warehouse,
@@ -218,7 +185,7 @@ def billed(world, versions):
 
 def test_item_history_is_what_really_was_sold(staged, world):
     columns = "subscription_id, price_id, quantity::bigint, valid_from, valid_to"
-    derived = read(staged, "subscription_items", columns)
+    derived = staged("subscription_items", columns)
     truth = [
         (s.id, i.price_id, i.quantity, i.valid_from, i.valid_to)
         for s in world.billing.subscriptions
@@ -229,7 +196,7 @@ def test_item_history_is_what_really_was_sold(staged, world):
 
 
 def test_pauses_are_the_one_that_is_on_and_gaps_between_bills(staged, world):
-    told = set(read(staged, "subscription_pauses", "subscription_id, paused_at, resumed_at"))
+    told = set(staged("subscription_pauses", "subscription_id, paused_at, resumed_at"))
     ended = {s.id: s.ended_at for s in world.billing.subscriptions}
     truth = {
         (s.id, pause.paused_at, pause.resumed_at or ended[s.id])
@@ -245,7 +212,7 @@ def test_money_is_in_major_units_to_the_cent(staged, world):
         "invoice_id, amount_due, amount_paid, discount, currency, paid_at, "
         "status in ('open', 'uncollectible')"
     )
-    told = {row[0]: row[1:] for row in read(staged, "invoices", columns, "invoice_id not like 'delta%'")}
+    told = {row[0]: row[1:] for row in staged("invoices", columns, "invoice_id not like 'delta%'")}
     for invoice in world.billing.invoices:
         if invoice.id in told:
             unpaid = invoice.status in ("open", "uncollectible")
@@ -261,24 +228,22 @@ def test_discounts_payments_and_customers_are_complete(staged, world):
     billing = world.billing
     own = "subscription_id <> 'sub_delta'"
     columns = "subscription_id, coupon_id, percent_off, amount_off, starts_at, ends_at"
-    assert set(read(staged, "discounts", columns, own)) == {
+    assert set(staged("discounts", columns, own)) == {
         (d.subscription_id, d.coupon_id, d.percent_off, d.amount_off, d.starts_at, d.ends_at)
         for d in billing.discounts
     }
     columns = "payment_id, invoice_id, amount, status, attempt, failure_code"
-    assert set(read(staged, "payments", columns, "payment_id not like 'txn%'")) == {
+    assert set(staged("payments", columns, "payment_id not like 'txn%'")) == {
         (p.id, p.invoice_id, p.amount, p.status, p.attempt, p.failure_code) for p in billing.payments
     }
-    refunds = read(
-        staged, "refunds", "refund_id, payment_id, invoice_id, amount", "refund_id not like 'txn%'"
-    )
+    refunds = staged("refunds", "refund_id, payment_id, invoice_id, amount", "refund_id not like 'txn%'")
     assert set(refunds) == {(r.id, r.payment_id, r.invoice_id, r.amount) for r in billing.refunds}
-    customers = read(staged, "customers", "customer_id, name, crm_account_id, tax_id, currency, is_deleted")
+    customers = staged("customers", "customer_id, name, crm_account_id, tax_id, currency, is_deleted")
     assert set(customers) == {
         (c.id, c.name, c.crm_account_id, c.tax_id, c.currency, c.deleted_at is not None)
         for c in billing.customers
     }
-    notes = dict(read(staged, "credit_notes", "credit_note_id, amount", "reason_code = 'waiver'"))
+    notes = dict(staged("credit_notes", "credit_note_id, amount", "reason_code = 'waiver'"))
     assert notes == {note.id: note.amount for note in billing.credit_notes}
 
 
@@ -287,7 +252,7 @@ def test_subscriptions_end_when_and_as_they_did(staged, world):
         "subscription_id, trial_end, cancel_at, canceled_at, ended_at, cancellation_reason, auto_renew, "
         "status = 'past_due'"
     )
-    told = set(read(staged, "subscriptions", columns, "subscription_id <> 'sub_delta'"))
+    told = set(staged("subscriptions", columns, "subscription_id <> 'sub_delta'"))
     assert told == {
         (
             s.id,
@@ -307,7 +272,7 @@ def test_subscriptions_end_when_and_as_they_did(staged, world):
 @pytest.mark.parametrize("world", ["hand-built"], indirect=True)
 def test_changes_by_difference_and_prices_of_its_own(staged, world):
     columns = "price_id, quantity::bigint, unit_amount, valid_from, valid_to, history_method"
-    found = sorted(read(staged, "subscription_items", columns, "subscription_id = 'sub_delta'"), key=str)
+    found = sorted(staged("subscription_items", columns, "subscription_id = 'sub_delta'"), key=str)
     assert found == [
         ("price_growth", 5, 40, day(6), day(6, 10), "invoice_lines"),
         ("price_growth", 6, 42, day(7, 20), None, "invoice_lines"),
@@ -315,8 +280,7 @@ def test_changes_by_difference_and_prices_of_its_own(staged, world):
         ("price_scale", 1, 90, day(6), None, "invoice_lines"),
         ("price_seats", 2, 10, day(8), None, "current_state"),
     ]
-    discounts = read(
-        staged,
+    discounts = staged(
         "discounts",
         "coupon_id, percent_off, amount_off, starts_at, ends_at",
         "subscription_id = 'sub_delta'",
@@ -325,9 +289,7 @@ def test_changes_by_difference_and_prices_of_its_own(staged, world):
         ("SINGLE", None, 5, day(6), None),
         ("dis_1", 5, None, day(6), day(12)),
     }
-    given_up = read(staged, "invoices", "status, paid_at, voided_at", "invoice_id = 'delta_4'")
+    given_up = staged("invoices", "status, paid_at, voided_at", "invoice_id = 'delta_4'")
     assert given_up == [("void", None, day(9))]
-    assert read(staged, "refunds", "payment_id, invoice_id", "refund_id = 'txn_back'") == [
-        ("txn_paid", "delta_1")
-    ]
-    assert read(staged, "payments", "payment_id", "payment_id like 'txn%'") == [("txn_paid",)]
+    assert staged("refunds", "payment_id, invoice_id", "refund_id = 'txn_back'") == [("txn_paid", "delta_1")]
+    assert staged("payments", "payment_id", "payment_id like 'txn%'") == [("txn_paid",)]

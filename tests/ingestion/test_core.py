@@ -16,7 +16,7 @@ import dlt
 import duckdb
 import pyarrow as pa
 import pytest
-from hubspot_portal import rows
+from vendor_bench import rows
 
 from ingestion import changes, core, writing
 from ingestion.arrow import to_arrow

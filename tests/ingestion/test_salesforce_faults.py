@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from salesforce_bench import Bench, served_bench  # type: ignore[import-not-found]
-from salesforce_org import error  # type: ignore[import-not-found]
+from crm_world import small_world
+from salesforce_org import error
 from starlette.responses import Response
+from vendor_bench import Bench, served
+from vendor_state import assert_same
 
 from ingestion import salesforce
 from ingestion.salesforce_tables import OBJECTS, TABLES
@@ -18,24 +20,10 @@ from sandbox.api import salesforce_objects as objects
 from settings.errors import UserError
 
 
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A warehouse with the small world in it: what most tests begin with."""
-    with served_bench(tmp_path_factory.mktemp("first")) as bench:
-        bench.load()
-        return bench.home.warehouse
-
-
 @pytest.fixture
-def bench(tmp_path: Path, first: Path) -> Iterator[Bench]:
-    with served_bench(tmp_path, first) as bench:
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with served("salesforce", small_world, tmp_path) as bench:
         yield bench
-
-
-def test_too_many_at_once_is_waited_for(bench: Bench) -> None:
-    bench.fault("429", times=2)
-    assert bench.load().tables["opportunities"].total == 3
-    bench.assert_same()
 
 
 @pytest.mark.parametrize(
@@ -47,10 +35,10 @@ def test_what_passes_is_tried_again(bench: Bench, passing: Response) -> None:
 
 
 def test_an_expired_session_is_renewed_once(bench: Bench) -> None:
-    bench.fault("401", times=1)
+    bench.fault("queryAll", "401")
     assert bench.load().tables["users"].total == 2
     assert sum(path.endswith("/token") for path in bench.served.asked) == 2
-    bench.fault("401", times=None)
+    bench.fault("queryAll", "401", None)
     with pytest.raises(UserError, match=r"refused a new session too \(HTTP 401 INVALID_SESSION_ID"):
         bench.load()
 
@@ -81,18 +69,6 @@ def test_fault_is_one_message(bench: Bench, path: str, fault: Response, message:
     assert not any(name in str(caught.value) for name in ("Traceback", api.SESSION))
 
 
-def test_failed_load_leaves_the_warehouse_as_it_was_and_the_next_one_catches_up(bench: Bench) -> None:
-    bench.begin()
-    bench.send("PATCH", "Account/11", Industry="Retail")
-    bench.send("PATCH", "Opportunity/32", Amount=500)
-    bench.served.answers = [("Opportunity/describe", Response("{", 200))]
-    with pytest.raises(UserError, match="not valid JSON"):
-        bench.load()
-    assert bench.rows("select industry from raw_salesforce.accounts where id = '11'") == [(None,)]
-    assert bench.loaded() == {"accounts": 1, "opportunities": 1, "opportunity_field_history": 1}
-    bench.assert_same()
-
-
 def test_fields_an_organisation_lacks_are_null(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, its in OBJECTS.items():
         for field in its.optional & objects.FIELDS[its.name].keys():
@@ -103,7 +79,7 @@ def test_fields_an_organisation_lacks_are_null(bench: Bench, monkeypatch: pytest
     assert bench.rows("select distinct currency_iso_code, product_c from raw_salesforce.opportunities") == [
         (None, None)
     ]
-    bench.assert_same()
+    assert_same(bench)
 
 
 def test_a_standard_field_that_is_hidden_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +129,10 @@ def test_a_refresh_token_logs_in_too(bench: Bench, monkeypatch: pytest.MonkeyPat
 
 def test_the_check_asks_once_for_little(bench: Bench) -> None:
     salesforce.check(bench.config)
-    assert bench.served.asked == ["/salesforce/services/oauth2/token", f"/salesforce{salesforce.DATA}/query"]
+    assert bench.served.asked == [
+        "/salesforce/services/oauth2/token",
+        f"/salesforce{salesforce.DATA}/query?q=SELECT Id FROM Account LIMIT 1",
+    ]
 
 
 @pytest.mark.parametrize(

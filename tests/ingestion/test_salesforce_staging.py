@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import duckdb
 import pytest
-from salesforce_org import Org, build_staging  # type: ignore[import-not-found]
+from salesforce_org import Org
 from serving import serving
+from vendor_bench import build_staging, staging
 
 from ingestion.core import load_source
 from settings.config import SourceConfig
 from settings.paths import Home
 
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
+Read = Callable[..., list[tuple[Any, ...]]]
 ADA, BOB = "0058d00000ADAAAQ", "0058d00000BOBAAQ"
 
 
@@ -146,32 +149,24 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+def org(tmp_path_factory: pytest.TempPathFactory) -> Read:
     home = Home(tmp_path_factory.mktemp("org"))
     with serving(Org(ROWS, batch=2).app()) as address:
         config = SourceConfig(name="org", silo="crm", type="salesforce", base_url=address)
-        assert load_source(config, datetime(2026, 2, 1, tzinfo=UTC), home).warnings == []
-    build_staging(home, "org")
-    return home
+        assert load_source(config, NOW, home).warnings == []
+    build_staging(home, "salesforce", "org", NOW)
+    return staging(home, "salesforce")
 
 
-def rows(home: Home, columns: str, table: str, order: str = "1") -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
-        warehouse.execute("set timezone = 'UTC'")
-        return warehouse.execute(
-            f"select {columns} from staging.stg_salesforce__{table} order by {order}"
-        ).fetchall()
-
-
-def test_owners_have_the_name_of_their_role_else_their_title(home: Home) -> None:
-    assert rows(home, "name, email, role, team", "owners") == [
+def test_owners_have_the_name_of_their_role_else_their_title(org: Read) -> None:
+    assert org("owners", "name, email, role, team") == [
         ("Ada", "ada@acme.test", "Sales EMEA", None),
         ("Bob", "bob@acme.test", "AE", None),
     ]
 
 
-def test_an_accounts_type_and_opportunities_tell_its_stage(home: Home) -> None:
-    assert rows(home, "account_id, domain, country, lifecycle_stage, is_deleted", "accounts") == [
+def test_an_accounts_type_and_opportunities_tell_its_stage(org: Read) -> None:
+    assert org("accounts", "account_id, domain, country, lifecycle_stage, is_deleted") == [
         ("a1", "one.test", None, "customer", False),
         ("a2", "two.test", "Germany", "customer", False),
         ("a3", None, "DE", "opportunity", False),
@@ -180,9 +175,9 @@ def test_an_accounts_type_and_opportunities_tell_its_stage(home: Home) -> None:
     ]
 
 
-def test_leads_are_dated_by_custom_fields_or_by_their_history(home: Home) -> None:
+def test_leads_are_dated_by_custom_fields_or_by_their_history(org: Read) -> None:
     columns = "lead_id, owner_id, mql_at::text, sql_at::text, first_response_at::text, converted_at::text"
-    assert rows(home, columns, "leads") == [
+    assert org("leads", columns) == [
         ("l1", None, None, None, None, None),
         ("l2", ADA, "2026-01-03 00:00:00+00", "2026-01-05 00:00:00+00", None, "2026-01-09 13:00:00+00"),
         (
@@ -192,12 +187,11 @@ def test_leads_are_dated_by_custom_fields_or_by_their_history(home: Home) -> Non
     ]
 
 
-def test_history_begins_with_what_the_first_change_replaced(home: Home) -> None:
-    found = rows(
-        home,
-        "opportunity_id, field, date_part('day', changed_at), old_value, new_value",
+def test_history_begins_with_what_the_first_change_replaced(org: Read) -> None:
+    found = org(
         "opportunity_history",
-        "1, 2, 3",
+        "opportunity_id, field, date_part('day', changed_at), old_value, new_value",
+        order="1, 2, 3",
     )
     assert [row[1:] for row in found if row[0] == "o1"] == [
         ("amount", 8, None, "1500.0000"),
@@ -221,12 +215,12 @@ def test_history_begins_with_what_the_first_change_replaced(home: Home) -> None:
     ]
 
 
-def test_opportunities(home: Home) -> None:
+def test_opportunities(org: Read) -> None:
     columns = (
         "opportunity_id, pipeline, outcome, opportunity_type, forecast_category, probability::text, "
         "campaign_id, primary_contact_id, closed_at::text"
     )
-    assert rows(home, columns, "opportunities") == [
+    assert org("opportunities", columns) == [
         (
             *("o1", "Direct", "won", "expansion", "best_case", "0.4000", "701A", "c1"),
             "2026-01-20 09:00:00+00",
@@ -237,23 +231,23 @@ def test_opportunities(home: Home) -> None:
             "2026-01-21 00:00:00+00",
         ),
     ]
-    assert rows(home, "opportunity_id, role, is_primary, is_deleted", "opportunity_contacts") == [
+    assert org("opportunity_contacts", "opportunity_id, role, is_primary, is_deleted") == [
         ("o1", "Decision Maker", True, False),
         ("o2", "Other", True, True),
     ]
-    assert rows(home, "pipeline, stage, position, outcome", "stages", "1, 3") == [
+    assert org("stages", "pipeline, stage, position, outcome", order="1, 3") == [
         (pipeline, stage, position, outcome)
         for pipeline in ("Direct", "default")
         for stage, position, outcome in (("Open", 0, "open"), ("Won", 1, "won"), ("Lost", 2, "lost"))
     ]
 
 
-def test_activities(home: Home) -> None:
+def test_activities(org: Read) -> None:
     columns = (
         "activity_id, activity_type, direction, is_automated, contact_id, lead_id, opportunity_id, "
         "date_part('day', occurred_at)"
     )
-    assert rows(home, columns, "activities") == [
+    assert org("activities", columns) == [
         ("e1", "meeting", None, False, None, None, "o1", 8),
         ("t1", "call", "inbound", False, None, "l1", None, 4),
         ("t2", "email", None, True, "c1", "l2", "o1", 6),
@@ -261,10 +255,10 @@ def test_activities(home: Home) -> None:
     ]
 
 
-def test_campaigns(home: Home) -> None:
-    assert rows(home, "campaign_id, channel, started_at::text, actual_cost::text", "campaigns") == [
+def test_campaigns(org: Read) -> None:
+    assert org("campaigns", "campaign_id, channel, started_at::text, actual_cost::text") == [
         ("701A", "Event", "2026-01-10 00:00:00+00", "99.9000")
     ]
-    assert rows(home, "member_id, lead_id, email, first_responded_at::text", "campaign_members") == [
+    assert org("campaign_members", "member_id, lead_id, email, first_responded_at::text") == [
         ("m1", "l1", "q@queue.test", "2026-01-11 00:00:00+00")
     ]

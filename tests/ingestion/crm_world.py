@@ -1,22 +1,10 @@
-"""A small CRM and a real HTTP server for it, whose next answers a test can replace."""
+"""A small CRM with one of everything that connectors must get right."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
-import duckdb
-from serving import serving as app_served
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Mount
-
-from sandbox.api import hubspot
 from sandbox.world import Activity, Company, Contact, Deal, Owner, Stage, World
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -53,8 +41,8 @@ def small_world() -> World:
         contact.history["lifecycle_stage"] = stages if company else [(day(2), "subscriber")]
         contact.lifecycle_stage = contact.history["lifecycle_stage"][-1][1]
         crm.contacts.append(contact)
-    crm.deals = [_deal("31", ["21", "22"], "closedwon"), _deal("32", ["22"], "qualified")]
-    crm.deals.append(_deal("33", [], "qualified"))
+    crm.deals = [new_deal("31", ["21", "22"], "closedwon"), new_deal("32", ["22"], "qualified")]
+    crm.deals.append(new_deal("33", [], "qualified"))
     crm.deals[2].archived_at = day(40)
     for place, kind in enumerate(("email", "call", "meeting", "task", "note")):
         direction = "outbound" if kind in ("email", "call") else None
@@ -67,7 +55,7 @@ def small_world() -> World:
     return world
 
 
-def _deal(key: str, contacts: list[str], stage: str) -> Deal:
+def new_deal(key: str, contacts: list[str], stage: str) -> Deal:
     won = stage == "closedwon"
     closed = day(30) + timedelta(hours=9, minutes=30) if won else None
     deal = Deal(
@@ -79,45 +67,3 @@ def _deal(key: str, contacts: list[str], stage: str) -> Deal:
     deal.history["stage"] = [(day(5), "qualified"), *([(closed, stage)] if closed else [])]
     deal.history["amount"] = [(day(5), Decimal("9000.00")), (day(8), Decimal("12000.00"))]
     return deal
-
-
-class Portal:
-    """The served CRM. `faults` are answers given instead of the real one, in turn, to paths that contain
-    the text.
-    """
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.base_url = ""
-        self.faults: list[tuple[str, Response]] = []
-
-    def app(self) -> Any:
-        inner = Starlette(routes=[Mount("/hubspot", routes=hubspot.routes(lambda: self.world))])
-
-        async def answer(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] == "http":
-                request = Request(scope)
-                if not hubspot.authorised(request):
-                    return await hubspot.unauthorised()(scope, receive, send)
-                for place, (text, response) in enumerate(self.faults):
-                    if text in request.url.path:
-                        del self.faults[place]
-                        return await response(scope, receive, send)
-            return await inner(scope, receive, send)
-
-        return answer
-
-
-@contextlib.contextmanager
-def serving(portal: Portal) -> Iterator[Portal]:
-    """The portal on a free port of this machine."""
-    with app_served(portal.app()) as address:
-        portal.base_url = f"{address}/hubspot"
-        yield portal
-
-
-def rows(warehouse: Path, query: str) -> list[tuple[Any, ...]]:
-    """What the warehouse answers."""
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
-        connection.execute("set timezone = 'UTC'")
-        return connection.execute(query).fetchall()
