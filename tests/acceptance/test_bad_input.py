@@ -143,7 +143,7 @@ CASES = {
             r"source 'hubspot': the answer at /hubspot/crm/v3/objects/deals/search cannot be used: it is not"
             r" valid JSON\. Nothing was loaded; run again",
             r"source 'mailshake', table 'campaigns', column 'title': the type changed from text to list\."
-            r" Nothing was loaded\. Correct the field at its origin",
+            r" The table stays as it was; correct the field at its origin",
             r"source 'stripe': /stripe/v1/\S+ refused the credentials \(HTTP 401\)\. Check the key in"
             r" SOURCES__STRIPE__API_KEY",
         ],

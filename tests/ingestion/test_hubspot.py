@@ -177,7 +177,7 @@ def test_type_flip_names_table_column_and_types(bench: Bench) -> None:
 
     with pytest.raises(UserError, match=r"'deals', column 'amount'.*from decimal to text"):
         bench.load()
-    assert bench.rows("select name from raw_hubspot.companies where id = '12'") == [("Initech",)]
+    assert bench.rows("select name from raw_hubspot.companies where id = '12'") == [("Initech Two",)]
 
 
 def test_search_refuses_pages_past_ten_thousand(bench: Bench) -> None:
