@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import gates_company as company
@@ -236,7 +237,7 @@ def test_contacts_that_mailchimp_counts_and_does_not_list_hold_until_it_lists_th
     source = SourceConfig(name="mail", silo="email", type="mailchimp", base_url=address)
     honest = mailchimp._members
 
-    def losing(*given: object) -> dict:
+    def losing(*given: Any) -> dict[str, Any]:
         answer = honest(*given)
         return answer | {"members": [one for one in answer["members"] if one["web_id"] >= 5]}
 
