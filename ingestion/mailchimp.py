@@ -1,372 +1,360 @@
-"""Mailchimp: audiences, their contacts, what was sent to them and what came of it.
+"""Mailchimp: audiences and their contacts, campaigns and automations, what was sent and what came of it.
 
-In: Mailchimp's Marketing API 3.0, at the data centre that the key names. Out: the raw tables of
-`mailchimp_rows`.
+Objects: audiences, their contacts with merge fields, campaigns, classic automations with their e-mails, the
+reports of all of them, sends, opens, clicks, bounces, unsubscribes, spam complaints, replies in
+conversations; Marketing API 3.0. A contact's company is in the merge field COMPANY. Leads are contacts with
+LEADSTATUS; LEADOWNER (an address), LEADOPENED and LEADCLOSED (ISO times) say the rest.
 
-Objects: audiences, contacts, campaigns, classic automations and their e-mails, reports, recipients, send
-times of automation e-mails, opens, clicks, bounces, unsubscribes, abuse reports, conversations.
+Changes: audiences, campaigns, automations, reports and conversations are few and listed fully. Contacts are
+those changed since the cursor minus the lag window, of each audience. What belongs to a campaign is read only
+where its report has other figures than before; of activity, what came after the last open or click that the
+report knew, minus the lag window. Mailchimp's own counts of campaigns, reports and contacts are compared with
+what arrived.
 
-Changes: contacts by `since_last_changed`, newest first, a cursor per audience. Of a campaign or
-automation e-mail only what its report says has changed is read again: recipients where `emails_sent` or
-the bounces moved, activity since the report's last open or click before, unsubscribes and abuse reports
-where their number moved; so a late event is seen however old its campaign. Conversations where
-`message_count` moved. Automation e-mails go out one by one and no list has their times: they are read
-from the activity feed of each contact who was sent something new, on several connections. A list from
-which records vanished while it was paged is read again.
+Deletes: audiences, campaigns, automations and reports no longer listed are marked at once, archived contacts
+too. Contacts deleted for good show in no list: an audience with another number of contacts than are here is
+read again.
 
-Deletes: audiences, campaigns and automations are listed whole, and what is missing is marked. Archived
-contacts are listed apart. A contact deleted for good leaves no trace: where an audience has another
-number of contacts than the warehouse, it is listed whole and who is missing is marked.
+Limits: pages of 1,000. Mailchimp allows ten connections at a time, whatever they ask; at most eight are
+used. When an automation's e-mail went to a contact stands in the contact's activity feed only: one request
+for each contact who was sent something new. Of other campaigns the report says it.
 
-Limits: 10 connections at a time, of which 8 are used; pages of 1,000; a contact's first 1,000 opens and
-clicks of a campaign. Mailchimp limits no rate; the connector keeps to 1,000 requests a second.
+Permissions: an API key, which a user with the role Manager or above makes under Profile, Extras, API keys. It
+cannot be narrowed. It ends in the data centre, such as -us6, which is then the beginning of base_url; without
+a base_url the key decides.
 
-Permissions: an API key of a user with the role Viewer or higher; Mailchimp's keys have no scopes.
+Secrets: api_key.
 
-Secrets: `api_key`, with the data centre after the last hyphen, such as `...-us21`.
-
-Left out: texts of messages; replies since Mailchimp replaced conversations by its Inbox, which has no API
-(on an account without the older conversations there are no replies); times of Timewarp sends by time zone
-(the campaign's own is taken); customer journeys' e-mails, which the API does not list; SMS; e-commerce.
+Left out: texts of messages; replies in the Inbox, which has replaced conversations and which the API does not
+show; automation flows (customer journeys) other than the reports of their e-mails; that a recurring e-mail
+went to the same contact again; that a contact whose address changed is the same one in older reports.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from dlt.extract import DltSource
+from dlt.sources.helpers.rest_client.auth import HttpBasicAuth
 from requests import HTTPError
 
-from ingestion import changes, core, mailchimp_rows
-from ingestion.arrow import TYPES
-from ingestion.core import Batches, Feed, State, make_source
-from ingestion.http import VendorClient, explain
-from ingestion.mailchimp_client import CONNECTIONS, PAGE, VERSION, ShortPage, connect, explained, refused
+from ingestion import changes, core, mailchimp_lists, mailchimp_rows
+from ingestion.arrow import READERS, TYPES
+from ingestion.core import COUNTS, Batches, Feed, State, counts, make_source
+from ingestion.http import BadAnswerError, VendorClient, client, explain, secret
+from ingestion.mailchimp_lists import VERSION, Lists
 from ingestion.mailchimp_rows import TABLES, Json
 from settings.config import SourceConfig
+from settings.errors import UserError
 
-log = logging.getLogger(__name__)
+__all__ = ["TABLES", "check", "source"]
 
 #: Rows that are turned into one Arrow table.
 BATCH = 20_000
-#: How often a list is read that loses records meanwhile.
-READS = 3
-#: How long a send is looked for that the activity feed does not show yet.
-WAIT = timedelta(days=7)
-#: Links, and what moves or weighs much and is in no table.
-WITHOUT = {
-    "lists": "lists._links,lists.stats",
-    "members": "members._links,members.stats,members.location,members.last_note",
-    "reports": "reports._links,reports.timeseries,reports.share_report",
-    "sent_to": "sent_to._links,sent_to.merge_fields",
-    "emails": "emails._links",
-    "unsubscribes": "unsubscribes._links,unsubscribes.merge_fields",
-    "abuse_reports": "abuse_reports._links,abuse_reports.merge_fields",
-    "conversations": "conversations._links,conversations.last_message.message",
-    "conversation_messages": "conversation_messages._links,conversation_messages.message",
-}
-#: What a change of a report's figures makes to be read again.
+#: Connections that ask for contacts' feeds, of the ten that Mailchimp allows.
+CONNECTIONS = 8
+#: The figures of a report that tell whether a table has something new of it.
 FIGURES = {
-    "sent_to": ("emails_sent", "bounces"),
-    "email_activity": ("opens", "clicks", "bounces"),
-    "unsubscribed": ("unsubscribed",),
-    "abuse_reports": ("abuse_reports",),
+    "sends": ("emails_sent",),
+    "activity": ("opens_total", "clicks_total", "bounced"),
+    "unsubscribes": ("unsubscribed",),
+    "complaints": ("abuse_reports",),
 }
+#: What counts the contacts of an audience; an archived one has no date.
+_COUNTED = pa.schema(
+    [("web_id", TYPES["text"]), ("list_id", TYPES["text"]), ("last_changed", TYPES["timestamp"])]
+)
 
 
 def source(config: SourceConfig, as_of: datetime) -> DltSource:
     """The dlt source; the key is looked up here."""
-    load = _Load(connect(config), as_of, config.lag_minutes)
+    load = _Load(Lists(_client(config)), as_of, config.lag_minutes)
     feeds: dict[str, Feed] = {
-        "lists": load.lists,
-        "members": load.members,
+        "lists": load.audiences,
         "campaigns": load.campaigns,
         "automations": load.automations,
         "automation_emails": load.automation_emails,
         "reports": load.reports,
-        "sent_to": load.sent_to,
+        "members": load.members,
         "sends": load.sends,
-        "email_activity": load.email_activity,
-        "unsubscribed": partial(load.listed, "unsubscribed", "unsubscribed", "unsubscribes"),
-        "abuse_reports": partial(load.listed, "abuse_reports", "abuse-reports", "abuse_reports"),
-        "conversations": load.conversations,
-        "conversation_messages": load.conversation_messages,
+        "activity": load.activity,
+        "unsubscribes": load.unsubscribes,
+        "complaints": load.complaints,
+        "replies": load.replies,
+        COUNTS: counts,
     }
-    return make_source(config, TABLES, {name: explained(config, feed) for name, feed in feeds.items()})
+    return make_source(config, TABLES, feeds)
 
 
 def check(config: SourceConfig) -> None:
     """One cheap call; `UserError` if Mailchimp cannot be reached or refuses the key."""
     try:
-        connect(config).get_json(f"{VERSION}/ping")
+        _client(config).get_json(f"{VERSION}/ping")
     except Exception as exc:
-        raise refused(exc, config) or explain(exc, config.name) from exc
+        raise explain(exc, config.name) from exc
+
+
+def _client(config: SourceConfig) -> VendorClient:
+    key = secret(config)
+    _, dash, centre = key.rpartition("-")
+    if config.base_url is None and not dash:
+        raise UserError(
+            f"source {config.name!r}: its key does not end in a data centre, such as -us6. "
+            f"Set base_url under [sources.{config.name}] to https://<data centre>.api.mailchimp.com"
+        )
+    return client(config, f"https://{centre}.api.mailchimp.com", auth=HttpBasicAuth("revops", key))
 
 
 class _Load:
-    """One load of one Mailchimp account. The feeds run in the order of `source`; later ones use what
-    earlier ones found: audiences, automations and their e-mails, changed reports, e-mails without a time.
-    """
+    """One load of one account. What the first feeds read tells the later ones where to look."""
 
-    def __init__(self, api: VendorClient, as_of: datetime, lag_minutes: int) -> None:
-        self.api = api
-        self.as_of = as_of
+    def __init__(self, lists: Lists, as_of: datetime, lag_minutes: int) -> None:
+        self.lists = lists
         self.lag_minutes = lag_minutes
-        self.list_ids: list[str] = []
+        self.counted_before = (as_of - timedelta(minutes=lag_minutes)).replace(microsecond=0)
+        self.audience_ids: list[str] = []
         self.workflow_ids: list[str] = []
-        self.series: dict[str, int] = {}  # e-mails of automations, and how often each was sent
-        self.moved: dict[str, list[str]] = {table: [] for table in FIGURES}
-        self.active_until: dict[str, str] = {}  # the last open or click that a report knows of
-        self.unsent: dict[tuple[str, str], set[str]] = defaultdict(set)  # contact -> e-mails without a time
-        self.talks: list[Json] = []
+        self.automatic: set[str] = set()
+        self.letters: list[Json] = []
+        self.former: dict[str, Json] = {}
 
-    def lists(self, state: State) -> Batches:
+    def audiences(self, _state: State) -> Batches:
         """All audiences."""
-        rows = [mailchimp_rows.audience(body) for body in self._list("lists", "lists")]
-        self.list_ids = [row["id"] for row in rows]
+        rows = [mailchimp_rows.audience(body) for body in self.lists.records("lists", "lists")]
+        self.audience_ids = [str(row["id"]) for row in rows]
         yield rows
+
+    def campaigns(self, _state: State) -> Batches:
+        """All campaigns."""
+        found = self.lists.records("campaigns", "campaigns")
+        yield from _batches(mailchimp_rows.campaign(body) for body in found)
+        self._count("campaigns", "create_time", self._early("campaigns", "before_create_time"))
+
+    def automations(self, _state: State) -> Batches:
+        """All classic automations."""
+        found = self.lists.records("automations", "automations")
+        rows = [mailchimp_rows.campaign(body) for body in found]
+        self.workflow_ids = [str(row["id"]) for row in rows]
+        yield rows
+
+    def automation_emails(self, _state: State) -> Batches:
+        """The e-mails of each automation."""
+        for workflow in self.workflow_ids:
+            found = self.lists.whole(f"automations/{workflow}/emails", "emails")
+            self.automatic.update(str(body["id"]) for body in found)
+            yield [mailchimp_rows.campaign(body) for body in found]
+
+    def reports(self, _state: State) -> Batches:
+        """All reports; those with other figures than before are what the next feeds look into."""
+        columns = ["id", "last_open", "last_click", *(name for names in FIGURES.values() for name in names)]
+        self.former = {row["id"]: row for row in changes.known_rows("reports", columns)}
+        self.letters = [mailchimp_rows.report(body) for body in self.lists.records("reports", "reports")]
+        yield self.letters
+        self._count("reports", "send_time", self._early("reports", "before_send_time"))
 
     def members(self, state: State) -> Batches:
-        """Contacts that changed; all of an audience that has another number of them than the warehouse."""
-        held: dict[str, dict[str, str]] = {list_id: {} for list_id in self.list_ids}
-        live = "not coalesce(is_deleted, false)"
-        for row in changes.known_rows("members", ("list_id", "id", "status"), live):
-            held.setdefault(row["list_id"], {})[row["id"]] = row["status"]
+        """Contacts changed since the last load; all of an audience that has another number of them."""
+        read = [_COUNTED.empty_table()]
+        for audience in self.audience_ids:
+            own: State = state.setdefault(audience, {})
+            newest: State = {}
+            yield from _noted(self._changed(audience, own, newest), read)
+            for cursor, moment in newest.items():
+                changes.advance_cursor(own, [moment], cursor)
+        seen = pa.concat_tables(read)
+        others, _ = changes.gone("members", ("web_id",), _COUNTED.names, seen.select(["web_id"]))
+        others = _COUNTED.empty_table() if others is None else others.cast(_COUNTED)
+        ours = self._by_audience(pa.concat_tables([seen, others]))
+        kept, theirs = [seen], 0
+        for audience in self.audience_ids:
+            count = self._early(f"lists/{audience}/members", "before_last_changed")
+            theirs += count
+            if ours.get(audience, 0) == count:
+                kept.append(others.filter(pc.equal(others["list_id"], audience)))
+                continue
+            again = [_COUNTED.empty_table()]
+            yield from _noted(self._changed(audience, {}, {}), again)
+            kept += again
+        yield core.deleted("members", TABLES["members"], [table.select(["web_id"]) for table in kept])
+        self._count("members", "last_changed", theirs)
 
-        def rows() -> Iterator[Json]:
-            for list_id in self.list_ids:
-                mine = held[list_id]
-                yield from self._members(list_id, mine, state, full=not mine)
-                if not self._counted(list_id, mine):
-                    mine.clear()
-                    yield from self._members(list_id, mine, state, full=True)
+    def sends(self, _state: State) -> Batches:
+        """To whom more was sent of what."""
+        due = sorted(self._due("sends"), key=_audience_of)
+        for audience, letters in groupby(due, _audience_of):
+            waiting: dict[str, dict[str, Json]] = {}
+            for letter in letters:
+                rows = self._new_sends(str(letter["id"]))
+                if letter["id"] in self.automatic or "automation" in str(letter.get("type")):
+                    for row in rows:
+                        waiting.setdefault(str(row["email_id"]), {})[str(letter["id"])] = row
+                else:
+                    yield from _batches(rows)
+            yield from _batches(self._with_times(audience, waiting))
 
-        yield from _batches(rows())
-        seen = [(list_id, key) for list_id in self.list_ids for key in held[list_id]]
-        columns = [pa.array(column, TYPES["text"]) for column in zip(*seen, strict=True)] or [[], []]
-        keys = pa.table(columns, names=["list_id", "id"])
-        yield core.deleted("members", TABLES["members"], [keys.cast(_KEYS)])
-
-    def _members(self, list_id: str, mine: dict[str, str], state: State, full: bool) -> Iterator[Json]:
-        """An audience's contacts, newest change first: what changes meanwhile is in the next load.
-
-        Archived ones are asked for by name; the documentation does not say that the list has them.
-        """
-        for status in (None, "archived"):
-            cursor = f"{list_id} {status or 'all'}"
-            since = None if full else changes.cursor_start(state, self.lag_minutes, cursor)
-            params = {"sort_field": "last_changed", "sort_dir": "DESC", "status": status}
-            params["since_last_changed"] = since.isoformat() if since else None
-            newest: list[str] = []
-            for body in self._list(f"lists/{list_id}/members", "members", **params):
-                mine[body["id"]] = body["status"]
-                newest = newest or [body["last_changed"]]
-                yield mailchimp_rows.member(body)
-            changes.advance_cursor(state, newest, cursor)
-
-    def _counted(self, list_id: str, mine: dict[str, str]) -> bool:
-        """Whether the audience has as many contacts as we know of."""
-        counts = []
-        for status in (None, "archived"):
-            params = {"count": 1, "fields": "total_items", "status": status}
-            answer = self.api.get_json(f"{VERSION}/lists/{list_id}/members", _given(params))
-            counts.append(answer["total_items"])
-        archived = sum(status == "archived" for status in mine.values())
-        return counts[1] == archived and counts[0] in (len(mine), len(mine) - archived)
-
-    def campaigns(self, state: State) -> Batches:
-        """All campaigns."""
-        yield [mailchimp_rows.letter(body) for body in self._list("campaigns", "campaigns")]
-
-    def automations(self, state: State) -> Batches:
-        """All automations."""
-        rows = [mailchimp_rows.letter(body) for body in self._list("automations", "automations")]
-        self.workflow_ids = [row["id"] for row in rows]
-        yield rows
-
-    def automation_emails(self, state: State) -> Batches:
-        """All e-mails of all automations."""
-        found: list[Json] = []
-        for workflow_id in self.workflow_ids:
-            found += self._list(f"automations/{workflow_id}/emails", "emails")
-        self.series = {body["id"]: body.get("emails_sent") or 0 for body in found}
-        yield [mailchimp_rows.letter(body) for body in found]
-
-    def reports(self, state: State) -> Batches:
-        """All reports; those that differ from the warehouse's say what to read again."""
-        names = sorted({figure for figures in FIGURES.values() for figure in figures})
-        known = {row["id"]: row for row in changes.known_rows("reports", ("id", *names))}
-        rows = list(self._list("reports", "reports"))
-        listed = {row["id"] for row in rows}
-        # The documentation does not promise that the list has automations' e-mails.
-        for email_id, sent in self.series.items():
-            if sent and email_id not in listed:
-                rows.append(dict(self.api.get_json(f"{VERSION}/reports/{email_id}")))
-        for row in rows:
-            before = known.get(row["id"], {})
-            for table, figures in FIGURES.items():
-                if any(_figure(before.get(name)) != row.get(name) for name in figures):
-                    self.moved[table].append(row["id"])
-            times = [(row.get("opens") or {}).get("last_open"), (row.get("clicks") or {}).get("last_click")]
-            self.active_until[row["id"]] = max((at for at in times if at), default="")
-        yield rows
-
-    def sent_to(self, state: State) -> Batches:
-        """Recipients of what was sent to more of them than before."""
-        moved = self.moved["sent_to"]
-        known = set()
-        for row in _known_of("sends", ("campaign_id", "email_id"), moved):
-            known.add((row["campaign_id"], row["email_id"]))
-
-        def rows() -> Iterator[Json]:
-            for campaign_id in moved:
-                for body in self._list(f"reports/{campaign_id}/sent-to", "sent_to"):
-                    if campaign_id in self.series and (campaign_id, body["email_id"]) not in known:
-                        self.unsent[body["list_id"], body["email_id"]].add(campaign_id)
-                    yield body
-
-        yield from _batches(rows())
-
-    def sends(self, state: State) -> Batches:
-        """Times of automations' e-mails that are new among the recipients, or were not shown yet."""
-        since = {tuple(key): at for *key, at in state.get("waiting", [])}
-        for list_id, email_id, campaign_id in since:
-            self.unsent[list_id, email_id].add(campaign_id)
-        waiting = []
-
-        def rows() -> Iterator[Json]:
-            for (list_id, email_id), feed in self._feeds(self.unsent):
-                found = [body for body in feed or [] if body.get("campaign_id") in self.series]
-                for body in found:
-                    yield {**body, "list_id": list_id, "email_id": email_id}
-                if feed is None:
-                    continue  # the contact was deleted meanwhile
-                for campaign_id in self.unsent[list_id, email_id] - {body["campaign_id"] for body in found}:
-                    began = since.get((list_id, email_id, campaign_id), self.as_of.isoformat())
-                    if self.as_of - datetime.fromisoformat(began) < WAIT:
-                        waiting.append([list_id, email_id, campaign_id, began])
-
-        yield from _batches(rows())
-        state["waiting"] = sorted(waiting)
-
-    def _feeds(
-        self, contacts: Iterable[tuple[str, str]]
-    ) -> Iterator[tuple[tuple[str, str], list[Json] | None]]:
-        """What was sent to each contact; None for one that is not there any more."""
-        left = iter(contacts)
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            while some := list(islice(left, PAGE)):
-                yield from zip(some, pool.map(self._feed, some), strict=True)
-
-    def _feed(self, contact: tuple[str, str]) -> list[Json] | None:
-        list_id, email_id = contact
-        path = f"{VERSION}/lists/{list_id}/members/{email_id}/activity-feed"
-        params = {"activity_filters": "sent"}
-        try:
-            pages = self.api.paginate(path, params=params, paginator=ShortPage(), data_selector="activity")
-            return [body for page in pages for body in page]
-        except HTTPError as exc:
-            if exc.response is not None and exc.response.status_code == 404:
-                return None
-            raise
-
-    def email_activity(self, state: State) -> Batches:
-        """Opens, clicks and bounces since a report's last known ones.
-
-        The cursor is what the report said before its activity was read: nothing before it was missed.
-        """
-
-        def rows() -> Iterator[Json]:
-            for campaign_id in self.moved["email_activity"]:
-                since = changes.cursor_start(state, self.lag_minutes, campaign_id)
-                path, given = f"reports/{campaign_id}/email-activity", since.isoformat() if since else None
-                for body in self._list(path, "emails", since=given):
-                    yield from mailchimp_rows.activities(body)
-                changes.advance_cursor(state, [self.active_until[campaign_id]], campaign_id)
-
-        yield from _batches(rows())
-
-    def listed(self, table: str, path: str, key: str, state: State) -> Batches:
-        """A list of the reports whose number of these has moved."""
+    def activity(self, _state: State) -> Batches:
+        """Opens, clicks and bounces after the last that the report before knew."""
         yield from _batches(
-            body
-            for campaign_id in self.moved[table]
-            for body in self._list(f"reports/{campaign_id}/{path}", key)
+            row for letter in self._due("activity") for row in self._activity(str(letter["id"]))
         )
 
-    def conversations(self, state: State) -> Batches:
-        """All conversations; an account without the feature has none."""
-        known = {
-            row["id"]: row["message_count"]
-            for row in changes.known_rows("conversations", ("id", "message_count"))
-        }
-        try:
-            found = list(self._list("conversations", "conversations"))
-        except HTTPError as exc:
-            if exc.response is None or exc.response.status_code not in (403, 404):
+    def unsubscribes(self, _state: State) -> Batches:
+        """Who unsubscribed, of what has more of them."""
+        for letter in self._due("unsubscribes"):
+            found = self.lists.records(f"reports/{letter['id']}/unsubscribed", "unsubscribes", "email_id")
+            yield from _batches(mailchimp_rows.unsubscribe(body) for body in found)
+
+    def complaints(self, _state: State) -> Batches:
+        """Who complained, of what has more of them."""
+        for letter in self._due("complaints"):
+            found = self.lists.whole(f"reports/{letter['id']}/abuse-reports", "abuse_reports")
+            yield [mailchimp_rows.complaint(body) for body in found]
+
+    def replies(self, _state: State) -> Batches:
+        """Messages of conversations that have more of them."""
+        known: dict[str, tuple[int, datetime]] = {}
+        if changes.backfill() is None:
+            for row in changes.known_rows("replies", ["conversation_id", "number", "occurred_at"]):
+                last = (row["number"], row["occurred_at"])
+                known[row["conversation_id"]] = max(last, known.get(row["conversation_id"], last))
+        yield from _batches(
+            row
+            for talk in self.lists.records("conversations", "conversations")
+            for row in self._replies(talk, *known.get(str(talk.get("id")), (0, None)))
+        )
+
+    def _due(self, table: str) -> list[Json]:
+        """Reports whose figures for a table are others than before; with a backfill all that have any."""
+        names = FIGURES[table]
+        again = changes.backfill() is not None or not changes.exists(table)
+        found = []
+        for letter in self.letters:
+            figures = [letter.get(name) for name in names]
+            former = self.former.get(str(letter["id"]), {})
+            if any(figures) and (again or figures != [former.get(name) for name in names]):
+                found.append(letter)
+        return found
+
+    def _changed(self, audience: str, state: State, newest: State) -> Iterator[Json]:
+        """Contacts of an audience changed since the cursors in `state`, archived ones last.
+
+        The newest come first: one that changes meanwhile goes to the front, and the next load, which begins
+        at the newest that this one met first (noted in `newest`), has it.
+        """
+        for cursor, only in (("cursor", {}), ("archived", {"status": "archived"})):
+            since = changes.cursor_start(state, self.lag_minutes, cursor)
+            params = {"sort_field": "last_changed", "sort_dir": "DESC", **only}
+            if since is not None:
+                params["since_last_changed"] = since.isoformat(timespec="seconds")
+            for body in self.lists.records(f"lists/{audience}/members", "members", **params):
+                newest.setdefault(cursor, body.get("last_changed"))
+                yield mailchimp_rows.member(body)
+
+    def _new_sends(self, letter: str) -> Iterator[Json]:
+        where = f"campaign_id = '{letter.replace(chr(39), chr(39) * 2)}'"
+        known = changes.known_keys("sends", "email_id", where)
+        for body in self.lists.records(f"reports/{letter}/sent-to", "sent_to", "email_id"):
+            if str(body.get("email_id")) not in known:
+                yield body
+
+    def _with_times(self, audience: str, waiting: dict[str, dict[str, Json]]) -> Iterator[Json]:
+        """Sends, given by contact and campaign, with when each was."""
+        contacts = iter(waiting.items())
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            while part := list(islice(contacts, mailchimp_lists.PAGE)):
+                list(pool.map(lambda contact: self._add_times(audience, *contact), part))
+                yield from (row for _, mine in part for row in mine.values())
+
+    def _add_times(self, audience: str, contact: str, mine: dict[str, Json]) -> None:
+        """Add `sent_at` to a contact's sends, by campaign. The feed has the newest first."""
+        missing, offset, page = set(mine), 0, mailchimp_lists.PAGE
+        path = f"lists/{audience}/members/{contact}/activity-feed"
+        while missing:
+            try:
+                found = self.lists.whole(path, "activity", activity_filters="sent", count=page, offset=offset)
+            except HTTPError as exc:
+                if exc.response is not None and exc.response.status_code == 404:
+                    return  # deleted for good a moment ago
                 raise
-            log.warning("table 'conversations': this account has none, so no replies are loaded")
-            found = []
-        self.talks = [body for body in found if known.get(body["id"]) != body["message_count"]]
-        yield found
-
-    def conversation_messages(self, state: State) -> Batches:
-        """Messages of conversations that went on. One that is still its first message shows it itself."""
-
-        def rows() -> Iterator[Json]:
-            for talk in self.talks:
-                if talk["message_count"] == 1 and talk.get("last_message"):
-                    bodies = [talk["last_message"]]
-                else:
-                    bodies = list(self._list(f"conversations/{talk['id']}/messages", "conversation_messages"))
-                yield from mailchimp_rows.conversation_messages(talk, bodies)
-
-        yield from _batches(rows())
-
-    def _list(self, path: str, key: str, **params: Any) -> Iterator[Json]:
-        """A list to its end; once more if records left it meanwhile, since others slipped past an edge."""
-        without = WITHOUT.get(key, f"{key}._links")
-        given = _given({"exclude_fields": f"_links,{without}", **params})
-        for _ in range(READS):
-            totals: list[int] = []
-            for page in self.api.paginate(f"{VERSION}/{path}", params=dict(given), data_selector=key):
-                totals.append(page.response.json()["total_items"])
-                yield from page
-            if totals == sorted(totals):
+            for one in found:
+                if (letter := str(one.get("campaign_id"))) in missing:
+                    mine[letter]["sent_at"] = one.get("created_at_timestamp")
+                    missing.discard(letter)
+            if len(found) < page:
                 return
+            offset += page
+
+    def _activity(self, letter: str) -> Iterator[Json]:
+        former: Json = self.former.get(letter, {})
+        cursor: State = {}
+        if changes.exists("activity"):
+            changes.advance_cursor(cursor, (former.get(name) for name in ("last_open", "last_click")))
+        since = changes.cursor_start(cursor, self.lag_minutes)
+        params = {"since": since.isoformat(timespec="seconds")} if since else {}
+        for body in self.lists.records(f"reports/{letter}/email-activity", "emails", "email_id", **params):
+            yield from mailchimp_rows.activity(body)
+
+    def _replies(self, talk: Json, known: int, until: datetime | None) -> list[Json]:
+        """What a conversation has beyond its `known` messages; if that is one, the list shows it."""
+        count, last = talk.get("message_count") or 0, talk.get("last_message") or {}
+        if count <= known:
+            return []
+        if count == known + 1 and (until is None or _moment(last.get("timestamp")) > until):
+            return [mailchimp_rows.reply(talk, last, count)]
+        found = self.lists.whole(f"conversations/{talk['id']}/messages", "conversation_messages")
+        found.sort(key=lambda message: str(message.get("timestamp")))
+        return [mailchimp_rows.reply(talk, message, place) for place, message in enumerate(found, 1)]
+
+    def _early(self, path: str, before: str) -> int:
+        """Mailchimp's count of what is older than the instant up to which we count."""
+        return self.lists.total(path, **{before: self.counted_before.isoformat(timespec="seconds")})
+
+    def _count(self, table: str, column: str, rows: int) -> None:
+        core.count_at_source(table, rows, column, self.counted_before)
+
+    def _by_audience(self, contacts: pa.Table) -> dict[str, int]:
+        """How many contacts of each audience are not archived, of those older than that instant."""
+        before = pa.scalar(self.counted_before, TYPES["timestamp"])
+        early = contacts.filter(pc.less(contacts["last_changed"], before))
+        distinct = early.group_by(["list_id", "web_id"]).aggregate([])
+        found = distinct.group_by("list_id").aggregate([("web_id", "count")]).to_pylist()
+        return {row["list_id"]: row["web_id_count"] for row in found}
 
 
-_KEYS = pa.schema([("list_id", TYPES["text"]), ("id", TYPES["text"])])
-
-
-def _given(params: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in params.items() if value is not None}
-
-
-def _figure(held: Any) -> Any:
-    """A report's figure out of the warehouse, as Mailchimp gave it."""
-    return json.loads(held) if isinstance(held, str) else held
-
-
-def _known_of(table: str, columns: tuple[str, ...], campaign_ids: list[str]) -> list[Json]:
-    """Some columns of what the warehouse has of these campaigns."""
-    if not campaign_ids:
-        return []
-    listed = ", ".join("'" + campaign_id.replace("'", "''") + "'" for campaign_id in campaign_ids)
-    return changes.known_rows(table, columns, f"campaign_id in ({listed})")
-
-
-def _batches(rows: Iterable[Json]) -> Batches:
-    """Large batches of rows."""
+def _batches(rows: Iterable[Json]) -> Iterator[list[Json]]:
+    """Rows in large batches."""
     left = iter(rows)
     while batch := list(islice(left, BATCH)):
         yield batch
+
+
+def _noted(contacts: Iterator[Json], read: list[pa.Table]) -> Batches:
+    """Contacts in large batches; of each batch that was taken, what counts them is added to `read`."""
+    for batch in _batches(contacts):
+        yield batch
+        columns: dict[str, list[Any]] = {
+            "web_id": [str(row["web_id"]) for row in batch],
+            "list_id": [row.get("list_id") for row in batch],
+            "last_changed": [
+                None if row["is_deleted"] else READERS["timestamp"](row["last_changed"]) for row in batch
+            ],
+        }
+        read.append(pa.table(columns, _COUNTED))
+
+
+def _audience_of(letter: Json) -> str:
+    return str(letter.get("list_id"))
+
+
+def _moment(value: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        path = f"/{VERSION}/conversations"
+        raise BadAnswerError(path, "timestamp of last_message is not a time") from None

@@ -1,10 +1,10 @@
 """Mailchimp's Marketing API 3.0 over the sandbox company: the lists and reports that the connector reads.
 
 Key as Basic password under any user name or as Bearer, `count` (10, at most 1000) and `offset` paging
-with `total_items`, `fields` and `exclude_fields`, the `since` filters, problem details for errors. A
-contact can be archived and deleted for good. Left out on purpose: every other write; the simulator is
-what changes the company. Mailchimp allows 10 connections at a time, whatever they ask; here the bound is
-on requests a second.
+with `total_items`, `fields` and `exclude_fields`, the `since` and `before` filters, problem details for
+errors. A contact can be archived and deleted for good. Left out on purpose: every other write; the
+simulator is what changes the company. Mailchimp allows 10 connections at a time, whatever they ask; here the
+bound is on requests a second.
 """
 
 from __future__ import annotations
@@ -183,6 +183,18 @@ def _time(request: Request, name: str) -> datetime | None:
         raise _Refused(400, "Invalid Resource", f"{name} is not an ISO 8601 time.") from None
 
 
+def _between(
+    request: Request, name: str, rows: Sequence[Any], moment: Callable[[Any], datetime]
+) -> list[Any]:
+    """The rows after `since_<name>` and before `before_<name>`, where those are given."""
+    since, before = _time(request, f"since_{name}"), _time(request, f"before_{name}")
+    return [
+        row
+        for row in rows
+        if (since is None or moment(row) > since) and (before is None or moment(row) < before)
+    ]
+
+
 def _missing() -> _Refused:
     return _Refused(404, "Resource Not Found", "The requested resource could not be found.")
 
@@ -207,18 +219,15 @@ def _contact(index: Index, request: Request) -> Recipient:
 
 def _members(index: Index, request: Request, archived: Archived) -> Json:
     """Contacts; archived ones are listed when asked for."""
-    key, since, given = _audience(index, request), _time(request, "since_last_changed"), request.query_params
+    key, given = _audience(index, request), request.query_params
 
     def changed(recipient: Recipient) -> datetime:
         return archived.get(recipient.id) or index.changed(recipient)
 
     status = given.get("status")
-    rows = [
-        recipient
-        for recipient in index.members[key].values()
-        if (recipient.id in archived) == (status == "archived")
-        and (since is None or changed(recipient) > since)
-    ]
+    everybody = index.members[key].values()
+    listed = [recipient for recipient in everybody if (recipient.id in archived) == (status == "archived")]
+    rows = _between(request, "last_changed", listed, changed)
     if status not in (None, "archived"):
         rows = [row for row in rows if index.member(key, row, None)["status"] == status]
     if given.get("sort_field") == "last_changed":
@@ -254,7 +263,8 @@ def _feed(index: Index, request: Request) -> Json:
 
 
 def _campaigns(index: Index, request: Request) -> Json:
-    rows = [letter for letter in index.letters.values() if letter.campaign.id in index.regular]
+    regular = [letter for letter in index.letters.values() if letter.campaign.id in index.regular]
+    rows = _between(request, "create_time", regular, lambda letter: letter.campaign.created_at)
     return _page(request, "campaigns", rows, index.campaign)
 
 
@@ -274,7 +284,8 @@ def _automation_emails(index: Index, request: Request) -> Json:
 
 
 def _reports(index: Index, request: Request) -> Json:
-    rows = [letter for letter in index.letters.values() if letter.sent]
+    sent = [letter for letter in index.letters.values() if letter.sent]
+    rows = _between(request, "send_time", sent, lambda letter: letter.sent[0].occurred_at)
     return _page(request, "reports", rows, index.report)
 
 

@@ -15,6 +15,13 @@ base_url = "http://127.0.0.1:{port}/hubspot"
 [sources.hubspot.fields]
 accounts = {{ charged_as = "stripe_customer_id", colour = "favourite_colour" }}
 
+[sources.mailchimp]
+silo = "email"
+type = "mailchimp"
+base_url = "http://127.0.0.1:{port}/mailchimp"
+[sources.mailchimp.fields]
+recipients = {{ answered = "LEADSTATUS", shoe_size = "SHOESIZE" }}
+
 [sources.stripe]
 silo = "billing"
 type = "stripe"
@@ -45,9 +52,7 @@ def revops(tmp_path_factory: pytest.TempPathFactory) -> Revops:
     text = made.config.read_text(encoding="utf-8")
     port = text.split("port = ")[1].split()[0]
     listed = 'vendors = ["hubspot", "mailshake", "stripe"]'
-    text = text.replace(listed, 'vendors = ["mailshake"]') + FIELDS.format(
-        port=port, key="hubspot_company_id"
-    )
+    text = text.replace(listed, "") + FIELDS.format(port=port, key="hubspot_company_id")
     made.config.write_text(text, encoding="utf-8")
     (folder / "notes.toml").write_text(MAPPING)
     (folder / "notes.csv").write_text("id,mood\n1,sunny\n")
@@ -66,6 +71,10 @@ def test_fields_of_vendors_and_files_are_columns_of_the_contract(revops: Revops)
             "select count(crm_key), count(*) filter (where crm_key is distinct from crm_account_id)"
             " from billing.customers"
         ).fetchall()
+        answered = warehouse.execute(
+            "select recipients.answered, leads.status, count(recipients.shoe_size)"
+            " from email.recipients left join email.leads using (source, recipient_id) group by all"
+        ).fetchall()
     hubspot, notes = accounts
     assert hubspot[0] == "hubspot"
     assert hubspot[2] == hubspot[3] > 0
@@ -73,6 +82,8 @@ def test_fields_of_vendors_and_files_are_columns_of_the_contract(revops: Revops)
     assert notes == ("notes", 1, 0, 0, 0, "sunny", 0)
     assert customers[0][0] > 0
     assert customers[0][1] == 0
+    assert len(answered) > 1
+    assert all((ours or None, sizes) == (status, 0) for ours, status, sizes in answered)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import gates_company as company
@@ -18,6 +19,11 @@ from gates_company import AS_OF, SOURCES, at
 
 from expectations.catalogue import GATES, SQL
 from expectations.engine import GateReport, evaluate
+from ingestion.core import load_source
+from sandbox.api import mailchimp
+from sandbox.world import Campaign, Recipient, World
+from settings.config import SourceConfig
+from settings.paths import Home
 
 HOUR = timedelta(hours=1)
 
@@ -215,6 +221,40 @@ def test_a_source_that_counts_more_than_arrived_holds(theirs: int, is_broken: bo
     assert report.held is is_broken
     found = [(row["key_left"], row["value_left"], row["value_right"]) for row in register(warehouse)]
     assert found == ([("hub deals", "5 row(s) here", "8 counted by the source")] if is_broken else [])
+
+
+def test_contacts_that_mailchimp_counts_and_does_not_list_hold_until_it_lists_them(
+    warehouse: Path, sandbox_server: Callable[[World], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since = at(2025, 12, 1)
+    world = World(1, 1, since, AS_OF, "USD")
+    world.email.campaigns = [Campaign("1", "News", "marketing", "a@acme.test", "a@acme.test", since, ["2"])]
+    world.email.recipients = [
+        Recipient(str(key), "1", f"p{key}@dune.test", "Pat", "Doe", None, "active", since, since)
+        for key in range(20)
+    ]
+    address = f"{sandbox_server(world)}/mailchimp"
+    source = SourceConfig(name="mail", silo="email", type="mailchimp", base_url=address)
+    honest = mailchimp._members
+
+    def losing(*given: Any) -> dict[str, Any]:
+        answer = honest(*given)
+        return answer | {"members": [one for one in answer["members"] if one["web_id"] >= 5]}
+
+    monkeypatch.setattr(mailchimp, "_members", losing)
+    load_source(source, AS_OF, Home(warehouse.parent))
+    report = gates(warehouse)
+    assert broken(report) == {"incomplete_load"}
+    assert report.held
+    [row] = register(warehouse)
+    assert (row["key_left"], row["value_left"], row["value_right"]) == (
+        "mail members",
+        "15 row(s) here",
+        "20 counted by the source",
+    )
+    monkeypatch.undo()
+    load_source(source, AS_OF, Home(warehouse.parent))
+    assert broken(gates(warehouse, HOUR)) == set()
 
 
 @pytest.mark.parametrize(

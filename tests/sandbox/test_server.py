@@ -28,12 +28,14 @@ SMALL = State(seed=5, months=3, size=30)
 BEARER = "Bearer sandbox-{}-key"
 PAGES = {
     "hubspot": "/hubspot/crm/v3/objects/companies?limit=5&properties=name",
+    "mailchimp": "/mailchimp/3.0/campaigns?count=5",
     "mailshake": "/mailshake/2017-04-01/campaigns/list?perPage=5",
     "stripe": "/stripe/v1/customers?limit=5",
 }
 #: Where each vendor's error body keeps its message.
 SAYS = {
     "hubspot": lambda body: body["message"],
+    "mailchimp": lambda body: body["detail"],
     "mailshake": lambda body: body["error"],
     "stripe": lambda body: body["error"]["message"],
 }

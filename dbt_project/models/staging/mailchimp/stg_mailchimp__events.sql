@@ -1,96 +1,102 @@
--- Mailchimp's activity does not tell opens by machines (privacy proxies, scanners) from those by people.
--- Machines open a message as it arrives, so an open within two minutes of sending counts as one.
+-- Mailchimp tells opens by machines (privacy proxies, scanners) from those by people in totals only. Machines
+-- open a message as it arrives, so an open within two minutes of sending counts as one.
 with
 
-sends as (
+raw_emails as (
 
-    select * from {{ ref('stg_mailchimp__sends') }}
+    select * from {{ raw_table('mailchimp', 'automation_emails') }}
+
+),
+
+raw_reports as (
+
+    select * from {{ raw_table('mailchimp', 'reports') }}
+
+),
+
+raw_sends as (
+
+    select * from {{ raw_table('mailchimp', 'sends') }}
 
 ),
 
 raw_activity as (
 
-    select * from {{ raw_table('mailchimp', 'email_activity') }}
+    select * from {{ raw_table('mailchimp', 'activity') }}
 
 ),
 
-raw_unsubscribed as (
+raw_unsubscribes as (
 
-    select * from {{ raw_table('mailchimp', 'unsubscribed') }}
-
-),
-
-raw_abuse_reports as (
-
-    select * from {{ raw_table('mailchimp', 'abuse_reports') }}
+    select * from {{ raw_table('mailchimp', 'unsubscribes') }}
 
 ),
 
-raw_conversations as (
+raw_complaints as (
 
-    select * from {{ raw_table('mailchimp', 'conversations') }}
-
-),
-
-raw_messages as (
-
-    select * from {{ raw_table('mailchimp', 'conversation_messages') }}
+    select * from {{ raw_table('mailchimp', 'complaints') }}
 
 ),
 
-recipients as (
+raw_replies as (
 
-    select
-        source,
-        message_id,
-        email_id,
-        any_value(campaign_id) as campaign_id,
-        any_value(recipient_id) as recipient_id,
-        min(sent_at) as sent_at
-
-    from sends
-    group by all
+    select * from {{ raw_table('mailchimp', 'replies') }}
 
 ),
 
+contacts as (
+
+    select * from {{ ref('stg_mailchimp__contacts') }}
+    where has_events
+
+),
+
+-- Where the contact's feed does not say when it was sent, the report does.
 sent as (
 
     select
-        source,
-        'sent-' || message_id || '-' || recipient_id || '-' || epoch(sent_at) as event_id,
-        message_id,
-        email_id,
-        email,
+        raw_sends.source,
+        'sent-' || raw_sends.campaign_id || '-' || raw_sends.email_id as event_id,
+        raw_sends.campaign_id as message_id,
+        raw_sends.list_id,
+        raw_sends.email_id,
+        raw_sends.email_address as email,
         'sent' as event_type,
-        sent_at as occurred_at,
-        cast(null as varchar) as bounce_type,
-        cast(null as varchar) as link,
-        false as is_automatic,
-        loaded_at
+        coalesce(raw_sends.sent_at, raw_reports.send_time) as occurred_at,
+        raw_sends._loaded_at as loaded_at
 
-    from sends
-    where sent_at is not null
+    from raw_sends
+    left join raw_reports
+        on raw_sends.source = raw_reports.source and raw_sends.campaign_id = raw_reports.id
 
 ),
 
 activity as (
 
     select
-        source,
-        action || '-' || campaign_id || '-' || email_id || '-' || epoch(timestamp)
-        || case when url = '' then '' else '-' || md5(url) end as event_id,
-        campaign_id as message_id,
-        email_id,
-        email_address as email,
-        action as event_type,
-        timestamp as occurred_at,
-        case when action = 'bounce' then coalesce(type, 'hard') end as bounce_type,
-        nullif(url, '') as link,
-        false as is_automatic,
-        _loaded_at as loaded_at
+        raw_activity.source,
+        concat_ws(
+            '-', raw_activity.action, raw_activity.campaign_id, raw_activity.email_id,
+            epoch_ms(raw_activity.occurred_at), raw_activity.number
+        ) as event_id,
+        raw_activity.campaign_id as message_id,
+        raw_activity.list_id,
+        raw_activity.email_id,
+        raw_activity.email_address as email,
+        raw_activity.action as event_type,
+        raw_activity.occurred_at,
+        raw_activity.action = 'open'
+        and coalesce(raw_activity.occurred_at <= sent.occurred_at + interval 2 minute, false) as is_machine,
+        case when raw_activity.action = 'bounce' then coalesce(raw_activity.type, 'hard') end as bounce_type,
+        raw_activity.url as link,
+        raw_activity._loaded_at as loaded_at
 
     from raw_activity
-    where action in ('open', 'click', 'bounce')
+    left join sent
+        on
+            raw_activity.source = sent.source
+            and raw_activity.campaign_id = sent.message_id
+            and raw_activity.email_id = sent.email_id
 
 ),
 
@@ -100,16 +106,14 @@ unsubscribes as (
         source,
         'unsubscribe-' || campaign_id || '-' || email_id as event_id,
         campaign_id as message_id,
+        list_id,
         email_id,
         email_address as email,
         'unsubscribe' as event_type,
-        timestamp as occurred_at,
-        cast(null as varchar) as bounce_type,
-        cast(null as varchar) as link,
-        false as is_automatic,
+        occurred_at,
         _loaded_at as loaded_at
 
-    from raw_unsubscribed
+    from raw_unsubscribes
 
 ),
 
@@ -117,51 +121,39 @@ complaints as (
 
     select
         source,
-        'complaint-' || campaign_id || '-' || id as event_id,
+        'complaint-' || id as event_id,
         campaign_id as message_id,
+        list_id,
         email_id,
         email_address as email,
         'complaint' as event_type,
-        date as occurred_at,
-        cast(null as varchar) as bounce_type,
-        cast(null as varchar) as link,
-        false as is_automatic,
+        occurred_at,
         _loaded_at as loaded_at
 
-    from raw_abuse_reports
+    from raw_complaints
 
 ),
 
--- In a conversation the company answers, too: only who began it is the recipient.
+-- A conversation has the answers of the company too; those are not by a contact.
 replies as (
 
     select
-        raw_messages.source,
-        'reply-' || raw_messages.conversation_id || '-' || epoch(raw_messages.timestamp) as event_id,
-        raw_conversations.campaign_id as message_id,
-        md5(lower(raw_messages.from_email)) as email_id,
-        raw_messages.from_email as email,
+        source,
+        'reply-' || conversation_id || '-' || number as event_id,
+        campaign_id as message_id,
+        list_id,
+        email_id,
+        email_address as email,
         'reply' as event_type,
-        raw_messages.timestamp as occurred_at,
-        cast(null as varchar) as bounce_type,
-        cast(null as varchar) as link,
-        regexp_matches(
-            coalesce(raw_messages.subject, ''),
-            '^\s*(auto(matic)?[ -]?(reply|response)|out of (the )?office|abwesen|absence|réponse auto)',
-            'i'
-        ) as is_automatic,
-        raw_messages._loaded_at as loaded_at
+        occurred_at,
+        is_automatic as is_machine,
+        _loaded_at as loaded_at
 
-    from raw_messages
-    inner join raw_conversations
-        on
-            raw_messages.conversation_id = raw_conversations.id
-            and raw_messages.source = raw_conversations.source
-            and lower(raw_messages.from_email) = lower(raw_conversations.from_email)
+    from raw_replies
 
 ),
 
-united as (
+happened as (
 
     select * from sent
     union all by name
@@ -178,28 +170,27 @@ united as (
 final as (
 
     select
-        united.source,
-        united.event_id,
-        recipients.campaign_id,
-        recipients.recipient_id,
-        united.message_id,
-        united.email,
-        united.event_type,
-        united.bounce_type,
-        united.link,
-        united.is_automatic or (
-            united.event_type = 'open'
-            and coalesce(united.occurred_at <= recipients.sent_at + interval 2 minute, false)
-        ) as is_machine,
-        united.occurred_at,
-        united.loaded_at
+        happened.source,
+        happened.event_id,
+        coalesce(raw_emails.workflow_id, happened.message_id) as campaign_id,
+        contacts.recipient_id,
+        happened.message_id,
+        happened.email,
+        happened.event_type,
+        happened.occurred_at,
+        coalesce(happened.is_machine, false) as is_machine,
+        happened.bounce_type,
+        happened.link,
+        happened.loaded_at
 
-    from united
-    left join recipients
+    from happened
+    inner join contacts
         on
-            united.message_id = recipients.message_id
-            and united.email_id = recipients.email_id
-            and united.source = recipients.source
+            happened.source = contacts.source
+            and happened.list_id = contacts.list_id
+            and happened.email_id = contacts.email_id
+    left join raw_emails
+        on happened.source = raw_emails.source and happened.message_id = raw_emails.id
 
 )
 

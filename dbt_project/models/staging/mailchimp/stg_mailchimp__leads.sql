@@ -1,9 +1,8 @@
--- Mailchimp has no leads. Who keeps track of them there does so in merge fields of their own.
 with
 
-raw_members as (
+contacts as (
 
-    select * from {{ raw_table('mailchimp', 'members') }}
+    select * from {{ ref('stg_mailchimp__contacts') }}
 
 ),
 
@@ -13,44 +12,26 @@ recipients as (
 
 ),
 
-tracked as (
-
-    select
-        source,
-        web_id,
-        nullif(lower(json_extract_string(merge_fields, '$.LEADSTATUS')), '') as status,
-        nullif(json_extract_string(merge_fields, '$.LEADOWNER'), '') as assigned_to_email,
-        try_cast(nullif(json_extract_string(merge_fields, '$.LEADOPENED'), '') as timestamptz) as created_at,
-        try_cast(nullif(json_extract_string(merge_fields, '$.LEADCLOSED'), '') as timestamptz) as closed_at
-
-    from raw_members
-    qualify row_number() over (
-        partition by source, web_id
-        order by coalesce(is_deleted, false) asc, last_changed desc, id asc
-    ) = 1
-
-),
-
 final as (
 
     select
-        tracked.source,
-        tracked.web_id as lead_id,
+        contacts.source,
+        contacts.recipient_id as lead_id,
         recipients.campaign_id,
-        recipients.recipient_id,
-        recipients.email,
-        tracked.status,
-        tracked.assigned_to_email,
-        recipients.is_deleted,
-        tracked.created_at,
-        tracked.closed_at,
-        recipients.updated_at,
-        recipients.loaded_at
+        contacts.recipient_id,
+        contacts.email,
+        contacts.lead_status as status,
+        contacts.lead_owner_email as assigned_to_email,
+        contacts.is_deleted,
+        contacts.lead_opened_at as created_at,
+        contacts.lead_closed_at as closed_at,
+        contacts.updated_at,
+        contacts.loaded_at
 
-    from tracked
+    from contacts
     inner join recipients
-        on tracked.web_id = recipients.recipient_id and tracked.source = recipients.source
-    where tracked.status is not null
+        on contacts.source = recipients.source and contacts.recipient_id = recipients.recipient_id
+    where contacts.lead_status is not null
 
 )
 

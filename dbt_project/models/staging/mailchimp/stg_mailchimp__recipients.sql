@@ -1,20 +1,10 @@
+-- A contact is a recipient of its audience: of the first campaign that was sent to it or, before that, of the
+-- only one that the audience has.
 with
 
-raw_members as (
+contacts as (
 
-    select * from {{ raw_table('mailchimp', 'members') }}
-
-),
-
-sends as (
-
-    select * from {{ ref('stg_mailchimp__sends') }}
-
-),
-
-campaigns as (
-
-    select * from {{ ref('stg_mailchimp__campaigns') }}
+    select * from {{ ref('stg_mailchimp__contacts') }}
 
 ),
 
@@ -24,39 +14,12 @@ events as (
 
 ),
 
--- A contact whose address changed is a new member with the same id.
-members as (
+campaigns as (
 
-    select
-        *,
-        coalesce(is_deleted, false) or status = 'archived' as is_gone
-
-    from raw_members
-    qualify row_number() over (
-        partition by source, web_id
-        order by coalesce(is_deleted, false) asc, last_changed desc, id asc
-    ) = 1
+    select * from {{ ref('stg_mailchimp__campaigns') }}
 
 ),
 
-sent_campaigns as (
-
-    select
-        source,
-        recipient_id,
-        any_value(contact_id) as contact_id,
-        any_value(campaign_id) as campaign_id,
-        any_value(campaign_place) as campaign_place,
-        any_value(email) as email,
-        min(sent_at) as first_sent_at,
-        max(loaded_at) as loaded_at
-
-    from sends
-    group by all
-
-),
-
--- Before a contact was sent anything, only an audience's one campaign says what they are in it for.
 only_campaigns as (
 
     select
@@ -70,77 +33,71 @@ only_campaigns as (
 
 ),
 
-outcomes as (
+by_campaign as (
 
     select
         source,
         recipient_id,
-        min(case when event_type = 'unsubscribe' then occurred_at end) as unsubscribed_at,
+        campaign_id,
+        min(occurred_at) as first_at,
+        min(occurred_at) filter (where event_type = 'unsubscribe') as unsubscribed_at,
         bool_or(event_type = 'bounce' and bounce_type = 'hard') as is_bounced,
         bool_or(event_type = 'reply' and not is_machine) as is_replied,
-        count(distinct case when event_type = 'sent' then message_id end) as messages_sent
+        count(distinct message_id) filter (where event_type = 'sent') as messages_sent
 
     from events
     group by all
 
 ),
 
-placed as (
+outcomes as (
 
     select
-        coalesce(members.source, sent_campaigns.source) as source,
-        coalesce(sent_campaigns.recipient_id, members.web_id) as recipient_id,
-        coalesce(sent_campaigns.campaign_id, only_campaigns.campaign_id) as campaign_id,
-        coalesce(members.email_address, sent_campaigns.email) as email,
-        members.merge_fields,
-        members.status,
-        coalesce(members.is_gone, true) as is_gone,
-        case
-            when coalesce(sent_campaigns.campaign_place, 1) = 1
-                then coalesce(members.timestamp_signup, members.timestamp_opt, sent_campaigns.first_sent_at)
-            else sent_campaigns.first_sent_at
-        end as added_at,
-        members.last_changed,
-        greatest(members._loaded_at, sent_campaigns.loaded_at) as loaded_at
+        by_campaign.source,
+        by_campaign.recipient_id,
+        arg_min(by_campaign.campaign_id, (by_campaign.first_at, by_campaign.campaign_id)) as campaign_id,
+        min(by_campaign.unsubscribed_at) as unsubscribed_at,
+        bool_or(by_campaign.is_bounced) as is_bounced,
+        bool_or(by_campaign.is_replied) as is_replied,
+        bool_and(by_campaign.messages_sent >= campaigns.messages) as is_finished
 
-    from members
-    full join sent_campaigns
-        on members.web_id = sent_campaigns.contact_id and members.source = sent_campaigns.source
-    left join only_campaigns
-        on members.list_id = only_campaigns.list_id and members.source = only_campaigns.source
+    from by_campaign
+    left join campaigns
+        on by_campaign.source = campaigns.source and by_campaign.campaign_id = campaigns.campaign_id
+    group by all
 
 ),
 
 final as (
 
     select
-        placed.source,
-        placed.recipient_id,
-        placed.campaign_id,
-        placed.email,
-        nullif(json_extract_string(placed.merge_fields, '$.FNAME'), '') as first_name,
-        nullif(json_extract_string(placed.merge_fields, '$.LNAME'), '') as last_name,
-        nullif(json_extract_string(placed.merge_fields, '$.COMPANY'), '') as company_name,
+        contacts.source,
+        contacts.recipient_id,
+        coalesce(outcomes.campaign_id, only_campaigns.campaign_id) as campaign_id,
+        contacts.email,
+        contacts.first_name,
+        contacts.last_name,
+        contacts.company_name,
         case
-            when outcomes.is_bounced or placed.status = 'cleaned' then 'bounced'
-            when outcomes.unsubscribed_at is not null or placed.status = 'unsubscribed' then 'unsubscribed'
+            when outcomes.is_bounced or contacts.status = 'cleaned' then 'bounced'
+            when outcomes.unsubscribed_at is not null or contacts.status = 'unsubscribed' then 'unsubscribed'
             when outcomes.is_replied then 'replied'
-            when outcomes.messages_sent >= campaigns.messages then 'finished'
+            when outcomes.is_finished then 'finished'
             else 'active'
         end as status,
-        placed.is_gone as is_deleted,
-        placed.added_at,
+        contacts.is_deleted,
+        contacts.added_at,
         coalesce(
-            outcomes.unsubscribed_at, case when placed.status = 'unsubscribed' then placed.last_changed end
+            outcomes.unsubscribed_at, case when contacts.status = 'unsubscribed' then contacts.updated_at end
         ) as unsubscribed_at,
-        placed.last_changed as updated_at,
-        placed.loaded_at
+        contacts.updated_at,
+        contacts.loaded_at
 
-    from placed
+    from contacts
     left join outcomes
-        on placed.recipient_id = outcomes.recipient_id and placed.source = outcomes.source
-    left join campaigns
-        on placed.campaign_id = campaigns.campaign_id and placed.source = campaigns.source
+        on contacts.source = outcomes.source and contacts.recipient_id = outcomes.recipient_id
+    left join only_campaigns
+        on contacts.source = only_campaigns.source and contacts.list_id = only_campaigns.list_id
 
 )
 
