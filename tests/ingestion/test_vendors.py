@@ -133,7 +133,8 @@ def test_a_changed_type_freezes_its_table_until_it_is_mended(bench: Bench, vendo
     bench.fault(path, "flip_type", None, field=field)
     with pytest.raises(UserError, match=f"'{vendor}', table '{table}', column '{column}': the type changed"):
         bench.load()
-    assert held(bench)[table] == before[table]
+    frozen = f"raw_{vendor}.{table}"
+    assert held(bench)[frozen] == before[frozen]
     assert (bench.home.quarantine / vendor / f"{table}.jsonl").read_text()
     bench.clear_faults()
     bench.load()
