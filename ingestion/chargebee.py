@@ -8,7 +8,7 @@ invoices and credit notes with all their lines, transactions (payments, refunds,
 
 Changes: lists filtered by `updated_at` from the newest one of the last load on, less the lag window. The
 price list and the coupons, which are short, are listed whole each time. Chargebee keeps no history of a
-subscription's items: staging reads it from the lines of invoices and credit notes.
+subscription's items: staging reads it from the lines of invoices and credit notes. Chargebee counts nothing.
 
 Deletes: `include_deleted` lists what was deleted (a merged customer, too), and deleting moves `updated_at`.
 Items, prices and coupons that are listed no more count as deleted.

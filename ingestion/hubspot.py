@@ -52,6 +52,7 @@ from ingestion.hubspot_tables import (
     TABLES,
 )
 from settings.config import SourceConfig
+from settings.errors import UserError
 
 __all__ = ["TABLES", "check", "source"]
 
@@ -324,6 +325,11 @@ def _activity(kind: str, record: Row) -> Row:
 def _history(deal: Row) -> Iterator[Row]:
     """Values a deal had, newest first; of several set in one millisecond only the last was ever visible."""
     for name, entries in (deal.get("propertiesWithHistory") or {}).items():
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise UserError(
+                f"table 'deal_history', property {name!r}: the type changed from list of objects to another. "
+                "Nothing was loaded. If HubSpot changed it, the connector must be told how to read it"
+            )
         shown: set[str] = set()
         for entry in entries:
             if entry["timestamp"] not in shown:

@@ -5,7 +5,7 @@ ones, bounces and unsubscribes), leads of Lead Catcher; API version 2017-04-01.
 
 Changes: the API has no date filters, but lists the newest first: later loads read each list until it is
 older than the cursor minus the lag window. Campaigns and team are few and listed fully. A recipient that was
-edited shows in no list of changes, so all of them are listed again every 90 days.
+edited shows in no list of changes, so all of them are listed again every 90 days. Mailshake counts nothing.
 
 Deletes: campaigns and team members no longer listed are marked at once, recipients at the next full listing.
 

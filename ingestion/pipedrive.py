@@ -67,6 +67,8 @@ SHARE, MOST_ALLOWED = 0.9, 480
 #: Custom fields that a list can be asked for by key; asked for more, it refuses.
 MOST_KEYS = 15
 SWEEP_DAYS = 7
+#: After every moment there is: Pipedrive's count cannot be asked for by the time of creation.
+ANY_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 BATCH = 5_000
 
 #: The lists that together hold a table's live objects.
@@ -228,7 +230,7 @@ class _Load:
             self.api.get_json(f"{V1}/deals/{path}")["data"] for path in ("summary", "summary/archived")
         ]
         found = sum(int(summary["total_count"]) for summary in summaries)
-        count_at_source("deals", found, "add_time", max(self.as_of, datetime.now(UTC)))
+        count_at_source("deals", found, "add_time", ANY_TIME)
 
     def _everything(self, table: str, own: OwnFields, state: State, deleted: list[Json]) -> Batches:
         """All live objects by id, so that none is skipped while they change; then those that are no more."""

@@ -5,7 +5,8 @@ lines and the payments linked to them, charges, refunds, credit notes; any API v
 
 Changes: a first load lists everything and follows child pages to the end. Lists filter on creation only, so
 later loads list what was created, and fetch again what the event log says changed. Stripe keeps events for
-30 days: after a longer pause everything is listed anew.
+30 days: after a longer pause everything is listed anew. A backfill with an end reads what was created in it,
+and of what changed in it what the log still tells. Stripe counts nothing.
 
 Deletes: deleted customers, products, prices and invoices keep their last row, marked deleted; an ended
 subscription is no deleted one.

@@ -180,6 +180,14 @@ def test_type_flip_names_table_column_and_types(bench: Bench) -> None:
     assert bench.rows("select name from raw_hubspot.companies where id = '12'") == [("Initech Two",)]
 
 
+def test_history_of_another_shape_is_one_message(bench: Bench) -> None:
+    bench.fault("objects/deals", "flip_type", None, field="amount")
+    with pytest.raises(
+        UserError, match=r"'hubspot', table 'deal_history', property 'amount': the type changed"
+    ):
+        bench.load()
+
+
 def test_search_refuses_pages_past_ten_thousand(bench: Bench) -> None:
     body = {"limit": 200, "after": "9900"}
     answer = bench.request("POST", "v3/objects/deals/search", json=body)

@@ -5,10 +5,10 @@ What belongs to one vendor alone is in its own file, kills are in `test_kills.py
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -46,7 +46,7 @@ def test_a_first_load_holds_everything_and_a_rerun_writes_nothing(bench: Bench) 
     assert report.warnings == []
     assert_same(bench)
     before = held(bench)
-    assert bench.loaded() == {}
+    assert not any(table.loaded for table in bench.load().tables.values())
     assert held(bench) == before
     assert len(bench.rows(f"select * from raw_{bench.vendor}._dlt_loads")) == 1
 
@@ -156,11 +156,11 @@ def test_a_new_field_is_announced_and_kept_beside_its_row(bench: Bench, vendor: 
 @pytest.mark.parametrize("vendor", HANDS)
 def test_a_few_refusals_and_failures_are_ridden_out(bench: Bench, vendor: str) -> None:
     path = HANDS[vendor].spoilt[0]
-    bench.fault(path, "429", seconds=2)
+    bench.fault(path, "429", seconds=3)
     bench.fault(path, "500", 2)
-    started = time.monotonic()
     bench.load()
-    assert time.monotonic() - started >= 2 or not HANDS[vendor].says  # Retry-After
+    longest = max(after - before for before, after in pairwise(bench.served.moments))
+    assert longest >= 3 or not HANDS[vendor].says  # Retry-After
     assert_same(bench)
 
 

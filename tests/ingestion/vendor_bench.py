@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -45,12 +46,16 @@ MAY_20 = "2025-05-20T00:00:00+00:00"
 
 
 class Served:
-    """An application; `answers` are given instead of its own, in turn, to paths that contain the text."""
+    """An application; `answers` are given instead of its own, in turn, to paths that contain the text.
+
+    What was `asked` of it, and at which `moments`.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.answers: list[tuple[str, Response]] = []
         self.asked: list[str] = []
+        self.moments: list[float] = []
         self._awaited: tuple[str, Callable[[], object]] | None = None
         self._due: Callable[[], object] | None = None
 
@@ -63,6 +68,7 @@ class Served:
         if not path.startswith("/_sandbox"):
             address = f"{path}?{unquote_plus(scope['query_string'].decode())}".rstrip("?")
             self.asked.append(address)
+            self.moments.append(time.monotonic())
             if self._due is not None:
                 happens, self._due = self._due, None
                 happens()
