@@ -15,9 +15,8 @@ from typing import Any
 import duckdb
 
 from sandbox.ledger import Ledger
-from sandbox.ledger.funnel import funnel_steps
+from sandbox.ledger.funnel import Funnel
 from sandbox.ledger.identity import Identities
-from sandbox.simulation.names import FREE_MAIL
 
 Connection = duckdb.DuckDBPyConnection
 Differences = list[str]
@@ -145,37 +144,67 @@ def renewal_differences(warehouse: Connection, ledger: Ledger) -> Differences:
 
 
 def funnel_differences(warehouse: Connection, ledger: Ledger) -> Differences:
-    """When each true account first reached each step.
+    """Every step of every journey: when, which record shows it, whether it is imputed; and their totals.
 
-    A private address that is no contact's belongs to no company as far as any silo knows: what it was sent
-    does not count here.
+    Whom an address belongs to that neither CRM nor billing has, dbt may not know: they travel as it says.
     """
-    world = ledger.world
-    contacts = {contact.email.lower() for contact in world.crm.contacts if contact.email}
-    known = Identities(world.truth)
-    for recipient in world.email.recipients:
-        email = recipient.email.lower()
-        if email.split("@")[1] in FREE_MAIL and email not in contacts:
-            known.recipients.pop(recipient.id, None)
-    true = {
-        (journey.account, step): when
-        for journey in funnel_steps(world, known).values()
-        for step, when in journey.reached.items()
-    }
-    accounts = _true_accounts(warehouse, ledger)
-    by_domain = {
-        recipient.email.lower().split("@")[1]: ledger.identities.recipients[recipient.id]
-        for recipient in world.email.recipients
-    }
-    found: dict[tuple[str, str], datetime] = {}
-    for journey, account, step, when in warehouse.execute(
-        "select journey_id, account, step, min(occurred_at) from core.funnel_events"
-        " where not is_imputed group by all"
+    names = _prospects(warehouse, ledger)
+    known = Identities(ledger.world.truth)
+    placed = _placed(warehouse)
+    for recipient in ledger.world.email.recipients:
+        if recipient.email.lower() in placed:
+            known.recipients[recipient.id] = names(placed[recipient.email.lower()])
+    funnel = Funnel(ledger.world, known, ledger.revenue, ledger.mrr_movements, ledger.renewals)
+    found = {}
+    for prospect, cycle, step, stage, at, silo, record, imputed in warehouse.execute(
+        "select journeys.prospect, journeys.cycle, step, stage, occurred_at, silo, record_id, is_imputed"
+        " from marts.funnel_steps inner join core.journeys using (journey_id)"
     ).fetchall():
-        company = accounts[account] if account else by_domain.get(journey.removeprefix("domain:"))
-        if company is not None:
-            found[company, step] = min(found.get((company, step), when), when)
-    return _unequal("funnel step", _to_second(found), _to_second(true))
+        name = step if stage == "(none)" else f"stage:{stage}"
+        record = (
+            record.rsplit("-", 1)[-1] if silo == "email" else record
+        )  # ids of events have their kind before
+        found[names(prospect), cycle, name] = (at, None if imputed else f"{silo}:{record}")
+    true = {
+        (*key, name): (at, None if name in journey.imputed else journey.records[name])
+        for key, journey in funnel.journeys.items()
+        for name, at in journey.reached.items()
+    }
+    differences = _unequal("funnel step", _to_second(found), _to_second(true))
+    steps = [name for name in sorted({key[2] for key in true}) if not name.startswith("stage:")]
+    wide = warehouse.execute(
+        f"select journeys.prospect, journeys.cycle, {', '.join(f'{step}_at' for step in steps)}"
+        " from marts.funnel inner join core.journeys using (journey_id)"
+    ).fetchall()
+    published = {
+        (names(prospect), cycle, step): at
+        for prospect, cycle, *times in wide
+        for step, at in zip(steps, times, strict=True)
+        if at is not None
+    }
+    whole = {key: at for key, (at, _) in true.items() if key[2] in steps}
+    differences += _unequal("journey's step", _to_second(published), _to_second(whole))
+    totals = warehouse.execute(
+        f"select {', '.join(f'count({step}_at)' for step in steps)} from marts.funnel"
+    ).fetchall()[0]
+    counted = {step: sum(1 for key in whole if key[2] == step) for step in steps}
+    return differences + _unequal("journeys at step", dict(zip(steps, totals, strict=True)), counted)
+
+
+def _placed(warehouse: Connection) -> dict[str, str]:
+    """Address -> whose journey dbt takes its e-mail to be part of."""
+    return dict(
+        warehouse.execute(
+            "select distinct lower(trim(email)), prospect from core.funnel_records as records"
+            " inner join email.events on records.silo = 'email' and records.record_id = events.event_id"
+        ).fetchall()
+    )
+
+
+def _prospects(warehouse: Connection, ledger: Ledger) -> Callable[[str], str]:
+    """The true account that a prospect in dbt is; its own name if it is none."""
+    accounts = _true_accounts(warehouse, ledger)
+    return lambda prospect: accounts.get(prospect, prospect)
 
 
 def _true_accounts(warehouse: Connection, ledger: Ledger) -> dict[str, str]:

@@ -200,7 +200,7 @@ def test_everyone_is_somebody(ledger: Ledger) -> None:
     assert {c.id for c in world.crm.contacts} == set(known.contacts)
     assert {c.id for c in world.billing.customers} == set(known.customers)
     assert {r.id for r in world.email.recipients} == set(known.recipients)
-    steps = ledger.funnel_steps
+    steps = ledger.funnel.journeys
     assert all(j.reached["opportunity"] <= j.reached["won"] for j in steps.values() if "won" in j.reached)
     reached = [sum(1 for j in steps.values() if step in j.reached) for step in ("lead", "mql", "sql", "won")]
     assert reached == sorted(reached, reverse=True) and reached[-1] > 50
