@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import duckdb
 
 from sandbox.ledger import Ledger
+from sandbox.ledger.attribution import MODELS, attribution
 from sandbox.ledger.funnel import Funnel
 from sandbox.ledger.identity import Identities
 
@@ -31,6 +33,7 @@ def all_differences(warehouse: Connection, ledger: Ledger) -> Differences:
         opportunity_differences,
         renewal_differences,
         funnel_differences,
+        attribution_differences,
     ]
     return [difference for check in checks for difference in check(warehouse, ledger)]
 
@@ -144,17 +147,8 @@ def renewal_differences(warehouse: Connection, ledger: Ledger) -> Differences:
 
 
 def funnel_differences(warehouse: Connection, ledger: Ledger) -> Differences:
-    """Every step of every journey: when, which record shows it, whether it is imputed; and their totals.
-
-    Whom an address belongs to that neither CRM nor billing has, dbt may not know: they travel as it says.
-    """
-    names = _prospects(warehouse, ledger)
-    known = Identities(ledger.world.truth)
-    placed = _placed(warehouse)
-    for recipient in ledger.world.email.recipients:
-        if recipient.email.lower() in placed:
-            known.recipients[recipient.id] = names(placed[recipient.email.lower()])
-    funnel = Funnel(ledger.world, known, ledger.revenue, ledger.mrr_movements, ledger.renewals)
+    """Every step of every journey: when, which record shows it, whether it is imputed; and their totals."""
+    names, funnel = _prospects(warehouse, ledger), _funnel(warehouse, ledger)
     found = {}
     for prospect, cycle, step, stage, at, silo, record, imputed in warehouse.execute(
         "select journeys.prospect, journeys.cycle, step, stage, occurred_at, silo, record_id, is_imputed"
@@ -189,6 +183,60 @@ def funnel_differences(warehouse: Connection, ledger: Ledger) -> Differences:
     ).fetchall()[0]
     counted = {step: sum(1 for key in whole if key[2] == step) for step in steps}
     return differences + _unequal("journeys at step", dict(zip(steps, totals, strict=True)), counted)
+
+
+def attribution_differences(warehouse: Connection, ledger: Ledger) -> Differences:
+    """What each channel and campaign earned of every deal, by model; totals by month, and of KPIs."""
+    credits = attribution(_funnel(warehouse, ledger), ledger.exchange)
+    true = {key: tuple(parts.values()) for key, parts in credits.items()}
+    found = {
+        (deal, measure, channel, campaign and campaign.split(":")[1]): tuple(parts)
+        for deal, measure, channel, campaign, *parts in warehouse.execute(
+            "select opportunity_id, measure, channel, campaign_key, "
+            + ", ".join(f"sum({model})" for model in MODELS)
+            + " from core.attribution group by all"
+        ).fetchall()
+    }
+    differences = _unequal("credit", found, true)
+    deals = {deal.id: deal for deal in ledger.world.crm.deals}
+    totals: dict[tuple[str, str, date, str], Decimal] = defaultdict(Decimal)
+    for (deal, measure, channel, _), parts in true.items():
+        at = deals[deal].created_at if measure == "pipeline" else deals[deal].closed_at
+        assert at is not None
+        for model, part in zip(MODELS, parts, strict=True):
+            totals[measure, model, at.date().replace(day=1), channel] += part
+    published = {
+        (measure, model, month, channel): amount
+        for measure in ("pipeline", "revenue")
+        for model, month, channel, amount in warehouse.execute(
+            f"select model, month, channel, sum({measure}) from marts.attribution group by all"
+        ).fetchall()
+    }
+    differences += _unequal("channel's month", _not_zero(published), _not_zero(totals))
+    kpis = warehouse.execute(
+        "select split_part(kpi, '_', 2), 'position_based', period_start, segment_value, value"
+        " from marts.kpi_values where kpi like 'attributed_%' and segment = 'channel' and period = 'month'"
+    ).fetchall()
+    canonical = {key: amount for key, amount in totals.items() if key[1] == "position_based"}
+    shown = {tuple(key): value for *key, value in kpis}
+    return differences + _unequal("KPI", _not_zero(shown), _not_zero(canonical))
+
+
+def _not_zero(amounts: dict[Any, Decimal]) -> dict[Any, Decimal]:
+    return {key: amount for key, amount in amounts.items() if amount}
+
+
+def _funnel(warehouse: Connection, ledger: Ledger) -> Funnel:
+    """The true journeys.
+
+    Whom an address belongs to that neither CRM nor billing has, dbt may not know: they travel as it says.
+    """
+    names, placed = _prospects(warehouse, ledger), _placed(warehouse)
+    known = Identities(ledger.world.truth)
+    for recipient in ledger.world.email.recipients:
+        if recipient.email.lower() in placed:
+            known.recipients[recipient.id] = names(placed[recipient.email.lower()])
+    return Funnel(ledger.world, known, ledger.revenue, ledger.mrr_movements, ledger.renewals)
 
 
 def _placed(warehouse: Connection) -> dict[str, str]:

@@ -28,6 +28,13 @@ contacts as (
 
 ),
 
+campaign_members as (
+
+    select * from {{ ref('crm__campaign_members') }}
+    where not coalesce(is_deleted, false) and first_responded_at is not null
+
+),
+
 opportunities as (
 
     select * from {{ ref('core__opportunities') }}
@@ -137,7 +144,8 @@ lead_dates as (
             {
                 'step': '{{ step }}',
                 'dated_at': {{ words[step] }},
-                'has_status': list_contains({{ lower_list(words.get(step ~ '_statuses', [])) }}, lower(status))
+                'has_status':
+                    list_contains({{ lower_list(words.get(step ~ '_statuses', [])) }}, lower(status))
             }{{ ',' if not loop.last }}
             {%- endfor %}
         ], recursive := true),
@@ -166,6 +174,30 @@ lead_steps as (
             lead_dates.source = crm_links.source
             and lead_dates.converted_account_id = crm_links.account_id
     where lead_dates.dated_at is not null or lead_dates.has_status
+
+),
+
+-- No step, but a touch.
+responses as (
+
+    select
+        'crm' as silo,
+        campaign_members.source,
+        campaign_members.campaign_id || ':' || campaign_members.member_id as record_id,
+        'responded' as step,
+        campaign_members.first_responded_at as occurred_at,
+        lower(trim(coalesce(campaign_members.email, contacts.email, leads.email))) as email,
+        crm_links.account as known_account
+
+    from campaign_members
+    left join contacts
+        on
+            campaign_members.source = contacts.source
+            and campaign_members.contact_id = contacts.contact_id
+    left join leads
+        on campaign_members.source = leads.source and campaign_members.lead_id = leads.lead_id
+    left join crm_links
+        on campaign_members.source = crm_links.source and contacts.account_id = crm_links.account_id
 
 ),
 
@@ -336,6 +368,8 @@ all_steps as (
     from email_steps
     union all by name
     select * from lead_steps
+    union all by name
+    select * from responses
     union all by name
     select * from opportunity_steps
     union all by name
