@@ -17,6 +17,7 @@ import duckdb
 
 from sandbox.ledger import Ledger
 from sandbox.ledger.attribution import MODELS, attribution
+from sandbox.ledger.bottlenecks import bottlenecks
 from sandbox.ledger.funnel import Funnel
 from sandbox.ledger.identity import Identities
 
@@ -34,6 +35,7 @@ def all_differences(warehouse: Connection, ledger: Ledger) -> Differences:
         renewal_differences,
         funnel_differences,
         attribution_differences,
+        bottleneck_differences,
     ]
     return [difference for check in checks for difference in check(warehouse, ledger)]
 
@@ -220,6 +222,22 @@ def attribution_differences(warehouse: Connection, ledger: Ledger) -> Difference
     canonical = {key: amount for key, amount in totals.items() if key[1] == "position_based"}
     shown = {tuple(key): value for *key, value in kpis}
     return differences + _unequal("KPI", _not_zero(shown), _not_zero(canonical))
+
+
+def bottleneck_differences(warehouse: Connection, ledger: Ledger) -> Differences:
+    """Deals in each stage of the CRM, by quarter and team: how many, how long, and what is stuck."""
+    found = {
+        (quarter, stage, team): tuple(figures)
+        for quarter, stage, team, *figures in warehouse.execute(
+            "select quarter, stage, team, entered, advanced, exited, waiting, stuck, revenue_stuck,"
+            " median_days from marts.bottlenecks where step = 'opportunity'"
+        ).fetchall()
+    }
+    true = {
+        key: (b.entered, b.advanced, b.exited, b.waiting, b.stuck, b.revenue_stuck, b.median)
+        for key, b in bottlenecks(ledger.world, ledger.exchange, ledger.opportunities).items()
+    }
+    return _unequal("bottleneck", found, true)
 
 
 def _not_zero(amounts: dict[Any, Decimal]) -> dict[Any, Decimal]:

@@ -141,11 +141,11 @@ lead_dates as (
         converted_account_id,
         unnest([
             {%- for step in lead_steps %}
+            {%- set statuses = words.get(step ~ '_statuses', []) %}
             {
                 'step': '{{ step }}',
                 'dated_at': {{ words[step] }},
-                'has_status':
-                    list_contains({{ lower_list(words.get(step ~ '_statuses', [])) }}, lower(status))
+                'has_status': list_contains({{ lower_list(statuses) }}, lower(status))
             }{{ ',' if not loop.last }}
             {%- endfor %}
         ], recursive := true),
