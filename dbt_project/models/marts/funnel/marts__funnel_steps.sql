@@ -8,7 +8,12 @@ events as (
 
 stages as (
 
-    select * from {{ ref('crm__stages') }}
+    select
+        *,
+        row_number() over (partition by source, pipeline order by position, stage) as place
+
+    from {{ ref('crm__stages') }}
+    where coalesce(outcome, 'open') = 'open'
 
 ),
 
@@ -24,7 +29,7 @@ stage_positions as (
 
     select
         label as stage,
-        min(position) as stage_position
+        min(place) as stage_position
 
     from stages
     group by all
