@@ -1,5 +1,5 @@
--- A buying cycle ends when the account's last revenue is lost, or when the last open opportunity of somebody who
--- buys nothing is. What begins anew after that is another cycle, to which all belongs that came since.
+-- A buying cycle ends when the account's last revenue is lost, or when the last open opportunity of somebody
+-- who buys nothing is. What begins anew after that is another cycle, to which all belongs that came since.
 with
 
 records as (

@@ -54,7 +54,6 @@ all_visits as (
         'opportunity' as step,
         label as stage,
         7 as position,
-        position as stage_position,
         team,
         source,
         opportunity_id,

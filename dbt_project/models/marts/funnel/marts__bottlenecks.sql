@@ -141,8 +141,7 @@ placed as (
     select
         step,
         stage,
-        any_value(position) as position,
-        min(stage_position) as stage_position
+        any_value(position) as position
 
     from visits
     group by all
@@ -179,7 +178,6 @@ matured as (
     select
         joined.*,
         placed.position,
-        placed.stage_position,
         medians.median_days,
         usual.usual_days,
         coalesce(quarters.period_end + usual.matures_after <= {{ local_date(as_of()) }}, false) as is_matured
@@ -209,7 +207,7 @@ final as (
         team,
         cast(row_number() over (
             partition by quarter
-            order by revenue_stuck desc, stuck desc, position desc, stage_position desc, stage asc, team asc
+            order by revenue_stuck desc, stuck desc, waiting desc, position desc, stage asc, team asc
         ) as integer) as rank,
         cast(revenue_stuck as decimal(18, 2)) as revenue_stuck,
         stuck,
