@@ -6,14 +6,21 @@ events as (
 
 ),
 
+-- Some CRMs offer every pipeline the stages of all: those that are visited count.
+visited as (
+
+    select distinct source, pipeline, stage, label, position
+    from {{ ref('core__stage_visits') }}
+
+),
+
 stages as (
 
     select
         *,
         row_number() over (partition by source, pipeline order by position, stage) as place
 
-    from {{ ref('crm__stages') }}
-    where coalesce(outcome, 'open') = 'open'
+    from visited
 
 ),
 
