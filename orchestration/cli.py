@@ -141,6 +141,27 @@ def kpis(
 
 
 @app.command()
+def bottlenecks(
+    quarter: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="A day of the quarter; default: the present one."),
+    ] = None,
+    config: ConfigOption = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Show where revenue gets stuck, and how much: what waits longer than it usually takes."""
+    from orchestration import reading, screens
+    from orchestration.environment import load_environment
+
+    environment = load_environment(config)
+    rows = reading.bottlenecks(environment.home, quarter and quarter.date())
+    if format is Format.table:
+        _console().print(screens.bottlenecks(rows, environment.config.company.currency))
+    else:
+        _write(rows, format)
+
+
+@app.command()
 def gaps(
     owner: Annotated[str | None, typer.Option(help="Only gaps this team must fix.")] = None,
     severity: Annotated[Severity | None, typer.Option(help="Only gaps this bad.")] = None,

@@ -37,6 +37,7 @@ def variables(environment: Environment, as_of: datetime | None) -> dict[str, Any
         "source_types": sorted({source.type for source in config.sources.values()}),
         "silos": config.silos,
         "policies": config.policies.model_dump(mode="json"),
+        "funnel": config.funnel.model_dump(mode="json"),
     }
     if as_of is not None:
         given["as_of"] = as_of.isoformat(sep=" ")

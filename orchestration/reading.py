@@ -48,6 +48,34 @@ def headlines(home: Home) -> list[str]:
     return [row["kpi"] for row in found]
 
 
+def bottlenecks(home: Home, day: dt.date | None) -> list[Row]:
+    """Where revenue was stuck at the end of the quarter of a day, else of the latest, most of it first.
+
+    Raises `UserError` for a day in no known quarter, and where nothing is published yet.
+    """
+    with _marts(home) as marts:
+        rows = _rows(
+            marts,
+            """
+            select *
+            from marts.bottlenecks
+            where quarter = (
+                select max(quarter) from marts.bottlenecks where $day is null or quarter <= $day
+            )
+            order by rank
+            """,
+            {"day": day},
+        )
+        if not rows:
+            first = _rows(marts, "select min(quarter) as day from marts.bottlenecks")[0]["day"]
+            if first is None:
+                raise UserError(
+                    "no lead or opportunity is known: bottlenecks need a CRM. Add one as a source"
+                )
+            raise UserError(f"--quarter {day}: no quarter is known by then; the first is of {first}")
+    return rows
+
+
 def gaps(home: Home, owner: str | None, severity: str | None, resolved: bool) -> list[Row]:
     """The register as of the last run, worst first; open gaps, or with `resolved` all that ever were."""
     if not home.register.exists():

@@ -26,6 +26,8 @@ from settings.vendors import FILES, vendors
 
 SILOS = ("crm", "email", "billing", "finance")
 DEFAULT_FILE = "revops.toml"
+EMAIL_EVENTS = ("sent", "delivered", "open", "click", "reply", "bounce", "unsubscribe", "complaint")
+LEAD_DATES = ("created_at", "mql_at", "sql_at", "first_response_at", "converted_at")
 SECRET = re.compile("key|token|secret|password")
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
@@ -125,6 +127,39 @@ class Policies(_Section):
     renewal_min_term_months: int = Field(3, ge=1)
 
 
+class Funnel(_Section):
+    """[funnel]: what in the silos counts as a step."""
+
+    # E-mail events by a person; what machines do never counts.
+    contacted: list[str] = ["sent"]
+    engaged: list[str] = ["open", "click", "reply"]
+    replied: list[str] = ["reply"]
+    # Dates of crm.leads.
+    lead: str = "created_at"
+    mql: str = "mql_at"
+    sql: str = "sql_at"
+    # Statuses of leads that are as good as the date, should that be missing.
+    mql_statuses: list[str] = []
+    sql_statuses: list[str] = []
+    # Labels of opportunity stages whose first visit is as good as the lead's date.
+    sql_stages: list[str] = []
+
+    @field_validator("contacted", "engaged", "replied")
+    @classmethod
+    def _events(cls, value: list[str]) -> list[str]:
+        for event in value:
+            if event not in EMAIL_EVENTS:
+                raise ValueError(f"no e-mail event is called {event!r}{_hint(event, list(EMAIL_EVENTS))}")
+        return value
+
+    @field_validator("lead", "mql", "sql")
+    @classmethod
+    def _lead_date(cls, value: str) -> str:
+        if value not in LEAD_DATES:
+            raise ValueError(f"crm.leads has no such date{_hint(value, list(LEAD_DATES))}")
+        return value
+
+
 class Thresholds(_Section):
     """[thresholds]: the gates' limits."""
 
@@ -152,6 +187,7 @@ class Config(_Section):
     company: Annotated[Company, Field(default_factory=Company)]
     sources: dict[str, SourceConfig]
     policies: Annotated[Policies, Field(default_factory=Policies)]
+    funnel: Annotated[Funnel, Field(default_factory=Funnel)]
     thresholds: Annotated[Thresholds, Field(default_factory=Thresholds)]
     sandbox: Sandbox | None = None
 
@@ -299,6 +335,7 @@ def _keys(tables: list[int | str]) -> list[str]:
         "company": Company,
         "sources": SourceConfig,
         "policies": Policies,
+        "funnel": Funnel,
         "thresholds": Thresholds,
         "sandbox": Sandbox,
     }

@@ -146,6 +146,13 @@ def test_commands_for_reading(revops: Revops) -> None:
     rows = revops.json("kpis", "--period", "month", "--by", "team", "--kpi", "win_rate")
     assert {row["segment"] for row in rows} == {"team"}
     assert revops("kpis", "--format", "csv").stdout.startswith("kpi,period,period_start,segment")
+    stuck = revops.json("bottlenecks")
+    assert [row["rank"] for row in stuck] == sorted(row["rank"] for row in stuck)
+    assert stuck[0]["revenue_stuck"] > 0 and len({row["quarter"] for row in stuck}) == 1
+    assert f"{stuck[0]['revenue_stuck']:,.2f}" in revops("bottlenecks").stdout
+    former = revops.json("bottlenecks", "--quarter", "2025-08-15")
+    assert {row["quarter"] for row in former} == {"2025-07-01"}
+    assert "no quarter is known by then" in revops("bottlenecks", "--quarter", "1999-01-01", exits=1).stderr
     gaps = revops.json("gaps", "--severity", "critical", "--owner", "finance")
     assert {(gap["severity"], gap["owner_team"]) for gap in gaps} == {("critical", "finance")}
     assert "there is no such value; there is" in revops("gaps", "--owner", "nobody", exits=1).stderr

@@ -31,12 +31,16 @@ def faults(path: Path) -> list[str]:
 
 UNKNOWN_KEYS = [
     ('compny = "x"\n' + CRM, "unknown key 'compny'; did you mean 'company'?"),
-    ('name = "x"\n' + CRM, "unknown key 'name'. There is company, policies, sandbox, sources, thresholds"),
+    (
+        'name = "x"\n' + CRM,
+        "unknown key 'name'. There is company, funnel, policies, sandbox, sources, thresholds",
+    ),
     ('path = "x"\n' + CRM, "unknown key 'path'. Remove it"),
     (CRM + '[company]\ncurency = "EUR"', "[company]: unknown key 'curency'; did you mean 'currency'?"),
     (CRM + 'base_ulr = "x"', "[sources.crm]: unknown key 'base_ulr'; did you mean 'base_url'?"),
     (CRM + 'name = "x"', "[sources.crm]: unknown key 'name'. The name is the table's key; remove it"),
     (CRM + "[policies]\nchurn = 1", "[policies]: unknown key 'churn'; did you mean 'churn_date'?"),
+    (CRM + "[funnel]\nmql_status = []", "[funnel]: unknown key 'mql_status'; did you mean 'mql_statuses'?"),
     (CRM + "[thresholds]\nhold = 1", "[thresholds]: unknown key 'hold'. There is hold_share"),
     (CRM + "[sandbox]\nprt = 1", "[sandbox]: unknown key 'prt'; did you mean 'port'?"),
 ]
@@ -50,6 +54,7 @@ WRONG_TYPES = [
         CRM + '[company]\nfiscal_year_start = "4"',
         "[company]: fiscal_year_start = '4': input should be a valid integer",
     ),
+    (CRM + '[funnel]\nreplied = "reply"', "[funnel]: replied = 'reply': input should be a valid list"),
     (CRM + "lag_minutes = 1.5", "[sources.crm]: lag_minutes = 1.5: input should be a valid integer"),
     (
         CRM + '[policies]\npast_due_grace_days = "30"',
@@ -67,6 +72,15 @@ WRONG_TYPES = [
 ]
 
 BAD_VALUES = [
+    (
+        CRM + '[funnel]\nengaged = ["open", "opend"]',
+        "[funnel]: engaged = ['open', 'opend']: no e-mail event is called 'opend'; did you mean 'open'?",
+    ),
+    (
+        CRM + '[funnel]\nmql = "qualified"',
+        "[funnel]: mql = 'qualified': crm.leads has no such date. There is converted_at, created_at,"
+        " first_response_at, mql_at, sql_at",
+    ),
     (CRM + '[company]\nname = ""', "[company]: name = '': string should have at least 1 character"),
     (
         CRM + '[company]\ncurrency = "euro"',
