@@ -218,10 +218,10 @@ def ui(
 def sandbox_serve(config: ConfigOption = None) -> None:
     """Serve the fictional company's three APIs until interrupted."""
     from sandbox.server import serve
-    from sandbox.state import prepare
+    from sandbox.state import State, prepare
 
     home, asked = _sandbox(config)
-    prepare(home.sandbox, asked.seed, asked.months, asked.size)
+    prepare(home.sandbox, State.of(asked))
     typer.echo(f"The sandbox company answers at http://127.0.0.1:{asked.port} (Ctrl-C stops it)", err=True)
     serve(home.sandbox, "127.0.0.1", asked.port)
 
@@ -231,20 +231,20 @@ def sandbox_advance(
     days: Annotated[int, typer.Option(min=1, help="How far.")] = 30, config: ConfigOption = None
 ) -> None:
     """Let time pass in the fictional company."""
-    from sandbox.state import advance, prepare
+    from sandbox.state import State, advance, prepare
 
     home, asked = _sandbox(config)
-    prepare(home.sandbox, asked.seed, asked.months, asked.size)
+    prepare(home.sandbox, State.of(asked))
     typer.echo(f"The sandbox company's clock is at {advance(home.sandbox, days).now:%Y-%m-%d %H:%M} UTC")
 
 
 @sandbox_app.command("reset")
 def sandbox_reset(config: ConfigOption = None) -> None:
     """Set the fictional company back to its beginning."""
-    from sandbox.state import reset
+    from sandbox.state import State, write_state
 
     home, asked = _sandbox(config)
-    state = reset(home.sandbox, asked.seed, asked.months, asked.size)
+    state = write_state(home.sandbox, State.of(asked))
     typer.echo(f"The sandbox company's clock is at {state.now:%Y-%m-%d %H:%M} UTC")
 
 
