@@ -114,13 +114,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def sandbox_company(folder: Path, size: int = 300, months: int = 24, extra: str = "") -> Revops:
-    """The project's own revops.toml on a free port, with a company of another size if asked for."""
+def sandbox_company(
+    folder: Path, size: int = 300, months: int = 24, extra: str = "", *, seed: int = 7, noise: bool = True
+) -> Revops:
+    """The project's own revops.toml on a free port, with another company if asked for."""
     text = (ROOT / "revops.toml").read_text(encoding="utf-8")
     for old, new in (
         ("port = 8600", f"port = {free_port()}"),
         ("size = 300", f"size = {size}"),
         ("months = 24", f"months = {months}"),
+        ("seed = 7", f"seed = {seed}"),
+        ("noise = true", f"noise = {str(noise).lower()}"),
         ('"mappings/', f'"{ROOT}/mappings/'),
     ):
         assert old in text
