@@ -115,9 +115,12 @@ def free_port() -> int:
 
 
 def sandbox_company(
-    folder: Path, size: int = 300, months: int = 24, extra: str = "", *, seed: int = 7, noise: bool = True
+    folder: Path, size: int = 300, months: int = 24, extra: str = "", *, seed: int = 7, noise: bool = False
 ) -> Revops:
-    """The project's own revops.toml on a free port, with another company if asked for."""
+    """The project's own revops.toml on a free port, with another company if asked for.
+
+    Without noise, which is for tests of who is who: the others have nothing in their way.
+    """
     text = (ROOT / "revops.toml").read_text(encoding="utf-8")
     for old, new in (
         ("port = 8600", f"port = {free_port()}"),
@@ -136,8 +139,8 @@ def sandbox_company(
 
 
 def seen_through(folder: Path, crm: str, email: str, billing: str, size: int, months: int) -> Revops:
-    """The sandbox company as these vendors show it; sources are named by silo, whoever the vendor is."""
-    revops = sandbox_company(folder, size, months)
+    """The noisy company as these vendors show it; sources are named by silo, whoever the vendor is."""
+    revops = sandbox_company(folder, size, months, noise=True)
     text = revops.config.read_text(encoding="utf-8")
     port = text.split("port = ")[1].split()[0]
     listed = 'vendors = ["hubspot", "mailshake", "stripe"]'

@@ -1,4 +1,7 @@
-"""The default company from beginning to end: first run, second run, a month later, in this order."""
+"""The default company, without its noise, from beginning to end: first run, second run, a month later.
+
+In this order, and everything exact; what noise does to it is in test_identity.py.
+"""
 
 from __future__ import annotations
 
