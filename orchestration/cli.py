@@ -156,6 +156,34 @@ def gaps(
         _write(rows, format)
 
 
+@app.command("who")
+def who_is(
+    query: Annotated[
+        str, typer.Argument(help="A company's domain or name, an e-mail address, or an id of any silo.")
+    ],
+    config: ConfigOption = None,
+    format: ReportOption = ReportFormat.table,
+) -> None:
+    """Show who a company or person is: every record, why it is one of theirs, and their funnel.
+
+    Reads the warehouse on this machine, and shows addresses of people, which the published marts do not have.
+    Exit code 1 where nobody fits.
+    """
+    from orchestration import reading, who_screen
+    from orchestration.environment import load_environment
+    from orchestration.who import who
+
+    answer = who(load_environment(config).home, query)
+    if format is ReportFormat.json:
+        typer.echo(reading.as_json(answer))
+    else:
+        console = _console()
+        for part in who_screen.parts(answer):
+            console.print(part)
+    if answer["status"] == "unknown":
+        raise UserError(who_screen.unknown(answer))
+
+
 @app.command()
 def sources(config: ConfigOption = None, format: ReportOption = ReportFormat.table) -> None:
     """Show each configured source: reachable, last load, rows, lag, tables nothing reads."""

@@ -11,7 +11,7 @@ import kpi_compare
 import ledger_compare
 import pytest
 from identity_quality import Quality
-from revops import Revops, sandbox_company
+from revops import PUBLISHED_ANYWAY, Revops, sandbox_company
 
 from sandbox.ledger import Ledger
 from sandbox.state import read_state
@@ -36,7 +36,7 @@ def company(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         **COMPANIES[request.param],
         seed=request.param,
         noise=True,
-        extra="\n[thresholds]\nhold_share = 1\n",
+        extra=PUBLISHED_ANYWAY,
     )
     made("run")
     return made

@@ -25,7 +25,7 @@ union all
 select 'customer:' || customer_id, account from identity.billing_customers"""
 
 _RECORDS = """
-select split_part(record, ':', 1) || ':' || split_part(record, ':', 3), person from identity.people_records"""
+select kind || ':' || record_id, person from identity.people_records where kind <> 'event'"""
 
 #: What people are known by where the warehouse only says who an address is.
 _ADDRESSES = """
