@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import identity_quality
 import kpi_compare
 import ledger_compare
 import pytest
@@ -57,6 +58,8 @@ def assert_the_marts_are_the_truth(revops: Revops, truth: Ledger) -> None:
     """Movements, identities, renewals, funnel steps and KPIs to the cent; planted gaps and no others."""
     with revops.warehouse() as warehouse:
         assert ledger_compare.all_differences(warehouse, truth) == []
+        people = identity_quality.people_quality(warehouse, truth)
+        assert people.missed == [] and people.precision >= 0.99
     with revops.marts() as marts:
         assert kpi_compare.differences(marts, truth) == []
         found = marts.execute(

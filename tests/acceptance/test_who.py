@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
 from pathlib import Path
 
+import duckdb
 import pytest
 from revops import PUBLISHED_ANYWAY, Revops, sandbox_company
 
@@ -115,6 +117,27 @@ def test_who_fits_several_accounts_is_told_how_to_choose(revops: Revops, ledger:
         assert match["account"] in shown
         assert revops.json("who", match["account"])["name"] == match["name"]
     assert f"revops who {answer['matches'][0]['account']}" in shown
+
+
+def test_what_is_left_to_decide_is_shown(
+    revops: Revops, sold: tuple[Company, Contact, Customer, Deal], tmp_path: Path
+) -> None:
+    """Links that identity was not sure of, at both accounts, with what speaks for and against each."""
+    company, *_ = sold
+    asked = Revops(tmp_path, revops.config)
+    shutil.copy(revops.home / "warehouse.duckdb", tmp_path)
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as warehouse:
+        warehouse.execute(
+            "create or replace table identity.candidates as select 'account' as kind,"
+            " 'crm:hubspot:1' as left_record, $account as left_known_as, 'crm:hubspot:2' as right_record,"
+            " 'crm:hubspot:2' as right_known_as, 'likeness' as method, 0.71 as score, 'names' as evidence,"
+            " 'countries' as why",
+            {"account": f"crm:hubspot:{company.id}"},
+        )
+    [candidate] = asked.json("who", str(company.domain))["for_review"]
+    assert (candidate["right_known_as"], candidate["score"]) == ("crm:hubspot:2", 0.71)
+    shown = asked("who", str(company.domain)).stdout
+    assert "To be decided" in shown and "0.71" in shown and "countries" in shown
 
 
 def test_a_person_of_no_account_is_shown_alone(revops: Revops, ledger: Ledger) -> None:
