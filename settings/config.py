@@ -178,6 +178,9 @@ class Sandbox(_Section):
     seed: int = Field(7, ge=0)
     months: int = Field(24, ge=1, le=120)
     size: int = Field(300, ge=20, le=100_000)
+    noise: bool = (
+        True  # typos, aliases, duplicates and the like: whose a record is, not every one says plainly
+    )
 
 
 class Config(_Section):

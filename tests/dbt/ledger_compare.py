@@ -23,6 +23,8 @@ from sandbox.ledger.identity import Identities
 
 Connection = duckdb.DuckDBPyConnection
 Differences = list[str]
+#: What dbt has and what the truth is, by the same keys.
+Sides = tuple[dict[Any, tuple[Any, ...]], dict[Any, tuple[Any, ...]]]
 
 
 def all_differences(warehouse: Connection, ledger: Ledger) -> Differences:
@@ -38,6 +40,27 @@ def all_differences(warehouse: Connection, ledger: Ledger) -> Differences:
         bottleneck_differences,
     ]
     return [difference for check in checks for difference in check(warehouse, ledger)]
+
+
+def differences_beyond_identity(warehouse: Connection, ledger: Ledger) -> Differences:
+    """Disagreements on what does not hang on who is who: subscriptions, deals and contracts, and their sums.
+
+    Closing MRR is compared by month, up to the cent that each account and currency is rounded to.
+    """
+    sold = [{key: row[1:] for key, row in side.items()} for side in _opportunities(warehouse, ledger)]
+    due = [{key: row[1] for key, row in side.items()} for side in _renewals(warehouse, ledger)]
+    differences = subscription_mrr_differences(warehouse, ledger)
+    differences += _unequal("opportunity", *sold) + _unequal("renewal's amount due", *due)
+    closing: dict[date, Decimal] = defaultdict(Decimal)
+    for movement in ledger.mrr_movements:
+        closing[movement.month] += movement.closing
+    months = warehouse.execute(
+        "select month, sum(closing), count(*) from core.mrr_monthly group by month order by month"
+    ).fetchall()
+    for month, found, accounts in months:
+        if abs(found - closing.pop(month)) > Decimal("0.01") * accounts:
+            differences.append(f"closing MRR of {month}: dbt has {found}")
+    return differences + [f"closing MRR of {month}: dbt has none" for month in closing]
 
 
 def identity_differences(warehouse: Connection, ledger: Ledger) -> Differences:
@@ -109,6 +132,10 @@ def movement_differences(warehouse: Connection, ledger: Ledger) -> Differences:
 
 def opportunity_differences(warehouse: Connection, ledger: Ledger) -> Differences:
     """Deals: account, outcome, kind, days, and once closed the amount and the team."""
+    return _unequal("opportunity", *_opportunities(warehouse, ledger))
+
+
+def _opportunities(warehouse: Connection, ledger: Ledger) -> Sides:
     accounts = _true_accounts(warehouse, ledger)
     found = {
         key: (account and accounts[account], outcome, kind, created, closed, *(rest if closed else ()))
@@ -130,11 +157,15 @@ def opportunity_differences(warehouse: Connection, ledger: Ledger) -> Difference
         )
         for o in ledger.opportunities
     }
-    return _unequal("opportunity", _to_second(found), true)
+    return _to_second(found), true
 
 
 def renewal_differences(warehouse: Connection, ledger: Ledger) -> Differences:
     """Contracts fallen due, with both amounts."""
+    return _unequal("renewal", *_renewals(warehouse, ledger))
+
+
+def _renewals(warehouse: Connection, ledger: Ledger) -> Sides:
     accounts = _true_accounts(warehouse, ledger)
     found = {
         (subscription, due): (accounts[account], amount_due, amount_renewed)
@@ -145,7 +176,7 @@ def renewal_differences(warehouse: Connection, ledger: Ledger) -> Differences:
     true = {
         (r.subscription_id, r.due_at): (r.account, r.amount_due, r.amount_renewed) for r in ledger.renewals
     }
-    return _unequal("renewal", _to_second(found), _to_second(true))
+    return _to_second(found), _to_second(true)
 
 
 def funnel_differences(warehouse: Connection, ledger: Ledger) -> Differences:

@@ -313,6 +313,14 @@ def test_high_gap_never_holds(warehouse: Path) -> None:
     assert not gates(warehouse).held
 
 
+def test_a_lead_under_another_address_of_the_person_is_one(warehouse: Path) -> None:
+    other = sql("update crm.leads set email = 'dora+sales@dune.test'")
+    other(warehouse)
+    assert broken(gates(warehouse)) == {"reply_without_lead"}
+    remodelled(other)(warehouse)
+    assert broken(gates(warehouse)) == set()
+
+
 def test_deal_within_grace_is_no_gap(warehouse: Path) -> None:
     remodelled(add("crm.opportunities", **LATE_WIN | {"closed_at": AS_OF - timedelta(days=7)}))(warehouse)
     assert broken(gates(warehouse)) == set()

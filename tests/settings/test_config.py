@@ -154,6 +154,7 @@ BAD_VALUES = [
         "[sandbox]: vendors: 'hubspot' shows the same company as 'hubspot', which would count twice. "
         "Remove one of them",
     ),
+    (CRM + "[sandbox]\nnoise = 0.5", "[sandbox]: noise = 0.5: input should be a valid boolean"),
     (CRM + "[sandbox]\nsize = 1", "[sandbox]: size = 1: input should be greater than or equal to 20"),
 ]
 
