@@ -139,18 +139,11 @@
     ids as (
 
         select
-            history.known_as as id,
-            min(history.run) as first_run,
-            bool_or(present.known_as is not null) as is_in_use
+            known_as as id,
+            min(run) as first_run
 
         from history
-        left join (
-            select distinct known.known_as from known
-            semi join grouped
-                on known.record = grouped.record
-        ) as present
-            on history.known_as = present.known_as
-        group by history.known_as
+        group by known_as
 
     ),
 
@@ -168,24 +161,27 @@
 
         -- The record that an id is named after is gone: most of the others keep it.
         select
-            arg_min(label, (-records, seniority)),
-            known_as
+            arg_min(label, (-present_records, -records, seniority)),
+            id
 
         from (
             select
                 grouped.label,
-                known.known_as,
-                count(*) as records,
+                history.known_as as id,
+                count(distinct grouped.record) as records,
+                count(distinct grouped.record) filter (where known.known_as = history.known_as) as present_records,
                 min(grouped.seniority) as seniority
 
-            from known
-            inner join grouped
-                on known.record = grouped.record
+            from history
             anti join grouped as naming
-                on known.known_as = naming.record
+                on history.known_as = naming.record
+            inner join grouped
+                on history.record = grouped.record
+            inner join known
+                on history.record = known.record
             group by all
-        )
-        group by known_as
+        ) as left_behind
+        group by id
 
     ),
 
@@ -193,10 +189,8 @@
 
         select
             claims.label,
-            arg_min(
-                claims.id,
-                (not ids.is_in_use, ids.first_run, coalesce(naming.seniority, 9223372036854775807), claims.id)
-            ) as known_as
+            arg_min(claims.id, (ids.first_run, coalesce(naming.seniority, 9223372036854775807), claims.id))
+                as known_as
 
         from claims
         inner join ids

@@ -6,10 +6,11 @@ import csv
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,11 +43,9 @@ class IdentityCompany:
     """Its folder; a context, in which dbt waits for runs."""
 
     folder: Path
-    overrides: str = ""
+    overrides: list[str] = field(default_factory=list)  # lines: action,left,right,who,why
     runs: int = 0
     _dbt: subprocess.Popen[str] | None = None
-    _given: str = ""
-    _written: dict[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -62,12 +61,20 @@ class IdentityCompany:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
+        if self._dbt is not None:
+            self._dbt.kill()
+            self._dbt.communicate()
 
     @property
     def home(self) -> Home:
         """Where its state lies."""
         return Home(self.folder / "home")
+
+    def forget(self) -> None:
+        """Begin anew, as on a new machine."""
+        self.home.warehouse.unlink(missing_ok=True)
+        shutil.rmtree(self.home.dlt, ignore_errors=True)
+        self.overrides = []
 
     def run(self, **tables: Iterable[Row]) -> None:
         """Load these rows, all there are now, and resolve them; a day after the run before."""
@@ -85,22 +92,17 @@ class IdentityCompany:
         self._build(environment, as_of)
 
     def _environment(self) -> Environment:
-        lines = ["[company]"]
-        if self.overrides:
-            (self.folder / "overrides.csv").write_text(self.overrides)
-            lines.append('identity_overrides = "overrides.csv"')
+        lines = ["[company]", 'identity_overrides = "overrides.csv"']
+        decisions = ["action,left,right,who,why", *self.overrides]
+        (self.folder / "overrides.csv").write_text("\n".join(decisions) + "\n", encoding="utf-8")
         for silo, name in NAMES.items():
             lines += [f"[sources.{name}]", f'silo = "{silo}"', 'type = "files"', f'mapping = "{name}.toml"']
         (self.folder / "revops.toml").write_text("\n".join(lines))
         return Environment(load_config(self.folder / "revops.toml"), self.home)
 
     def _build(self, environment: Environment, as_of: datetime) -> None:
-        given = json.dumps(variables(environment, as_of))
-        # The instant is in no table that is compared; a worker that has parsed already is a second faster.
-        if self._dbt is None or self.overrides or self._given:
-            self._end()
-            self._start(given)
-        self._given = "x" if self.overrides else ""
+        if self._dbt is None:  # it has parsed when it comes back to us, and keeps the first run's instant
+            self._start(json.dumps(variables(environment, as_of)))
         assert self._dbt is not None and self._dbt.stdin is not None and self._dbt.stdout is not None
         arguments = ["build", "--exclude-resource-type", "unit_test", "--indirect-selection", "cautious"]
         self._dbt.stdin.write(json.dumps([*arguments, "--select", "+fqn:identity"]) + "\n")
@@ -129,12 +131,6 @@ class IdentityCompany:
             stderr=subprocess.STDOUT,
             text=True,
         )
-
-    def _end(self) -> None:
-        if self._dbt is not None:
-            self._dbt.kill()
-            self._dbt.communicate()
-            self._dbt = None
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of the warehouse."""
@@ -165,11 +161,3 @@ def precision_and_recall(known_as: Mapping[str, str], truth: Mapping[str, Any]) 
     right = sum(truth[one] == truth[other] for one, other in pairs)
     true = sum(count * (count - 1) // 2 for count in Counter(truth.values()).values())
     return right / len(pairs) if pairs else 1.0, right / true, right
-
-
-def batches(rows: Sequence[Row], sizes: Iterable[int]) -> Iterable[list[Row]]:
-    """All rows up to the first, second, ... batch."""
-    done = 0
-    for size in sizes:
-        done += size
-        yield list(rows[:done])
