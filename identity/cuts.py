@@ -74,6 +74,11 @@ class Facts:
     names: set[tuple[str, ...]] = field(default_factory=set)
     companies: set[str] = field(default_factory=set)  # where a person works
 
+    @property
+    def is_in_crm(self) -> bool:
+        """Whether a CRM account is among them."""
+        return any(record.startswith("crm:") for record in self.records)
+
     def joined(self, other: Facts) -> Facts:
         """Both as one."""
         return Facts(**{name: value | getattr(other, name) for name, value in vars(self).items()})
@@ -125,11 +130,12 @@ def companies_clash(crowded: Mapping[str, Sequence[str]]) -> Clash:
             return "an override keeps them apart"
         if rank == METHODS.index("tax_id") or rank < METHODS.index("billing_customer_id"):
             return None
+        if link.method == "billing_customer_id" and not (one.is_in_crm and other.is_in_crm):
+            return None
         if _disjoint(one.tax_numbers, other.tax_numbers):
             return "different tax ids"
-        if link.method in ("billing_customer_id", "name", "likeness") and _disjoint(
-            one.domains, other.domains
-        ):
+        by_domain = ("billing_customer_id", "name", "likeness")
+        if link.method in by_domain and _disjoint(one.domains, other.domains):
             return "different domains"
         if link.method == "billing_customer_id":
             return None

@@ -38,9 +38,11 @@ def _missing(column: str) -> str:
 
 
 def _letters_differ(most: float) -> str:
-    same_numbers = "numbers_l is not distinct from numbers_r"
-    return f"{same_numbers} and ({_differ('letters')} <= {most} or {_differ('sorted_letters')} <= {most})"
+    could_be = "numbers_l is not distinct from numbers_r and abs(length(letters_l) - length(letters_r)) <= 4"
+    return f"{could_be} and ({_differ('letters')} <= {most} or {_differ('sorted_letters')} <= {most})"
 
+
+_END = "right(letters, case when length(letters) < 12 then 4 when length(letters) < 20 then 8 else 12 end)"
 
 COMPANIES = Model(
     columns=(
@@ -50,9 +52,11 @@ COMPANIES = Model(
     blocks=(
         "core",
         "domain",
-        "case when length(letters) >= 6 then country || left(letters, 5) end",
-        "case when length(letters) >= 6 then country || right(letters, 6) end",
-        "case when length(letters) >= 6 then country || left(sorted_letters, 5) end",
+        "sorted_letters",
+        "country || left(letters, 5)",
+        # Many names end alike (Systems, Solutions), and a letter at the beginning may be wrong.
+        f"country || left(letters, 1) || {_END}",
+        f"country || substr(letters, 2, 2) || {_END}",
     ),
     prior=2e-5,
     comparisons={

@@ -1,9 +1,9 @@
 """identity_overrides.csv: what people have decided about who is who.
 
-One line a decision: `action` (link or apart), `left` and `right` (the two records), `who` decided it, and `why`.
-Records are named as in identity.links and identity.people_links: `crm:hubspot:123` and `billing:stripe:cus_1`
-are companies; contact, lead, customer, recipient and event, each with source and id, are people. A line that is
-removed leaves no trace.
+One line a decision: `action` (link or apart), `left` and `right` (the two records), `who` decided it, and
+`why`. Records are named as in identity.links and identity.people_links: `crm:hubspot:123` and
+`billing:stripe:cus_1` are companies; contact, lead, customer, recipient and event, each with source and id,
+are people. A line that is removed leaves no trace.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PEOPLE = ("contact", "lead", "customer", "recipient", "event")
 
 
 def override_faults(path: Path, sources: Collection[str]) -> list[str]:
-    """What is wrong with the file, each fault with its line and what to do; `sources`: names in revops.toml."""
+    """What is wrong with the file: line and fix of each fault. `sources`: their names in revops.toml."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)

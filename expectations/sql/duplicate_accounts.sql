@@ -19,7 +19,7 @@ ranked as (
         first_value(account_id) over records as oldest_id,
         row_number() over records as position
     from marks
-    window records as (partition by source, mark, value order by created_at, length(account_id), account_id)
+    window records as (partition by source, account, mark, value order by created_at, length(account_id), account_id)
 )
 
 select

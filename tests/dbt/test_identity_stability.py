@@ -1,4 +1,4 @@
-"""Identity over several runs: what may arrive in which order, be decided and be taken back, and what must stay."""
+"""Identity over several runs: what arrives in any order, is decided or taken back, and what stays."""
 
 from __future__ import annotations
 
@@ -11,10 +11,23 @@ from identity_company import IdentityCompany, Row, clusters
 
 Tables = dict[str, list[Row]]
 
-WORDS = "Harbor Cedar Falcon Granite Juniper Lumen Orchid Quartz Summit Willow Zephyr Kestrel".split()
-KINDS = "Freight Health Robotics Logistics Textiles Analytics Insurance Materials".split()
-FIRST = "Ada Benjamin Carla Dimitri Elif Femi Greta Hannah Ivan Jolanta".split()
-LAST = "Abbott Berger Costa Dahlberg Evans Fischer Garcia Haas Jansen Kaya".split()
+WORDS = (
+    "Harbor",
+    "Cedar",
+    "Falcon",
+    "Granite",
+    "Juniper",
+    "Lumen",
+    "Orchid",
+    "Quartz",
+    "Summit",
+    "Willow",
+    "Zephyr",
+    "Kestrel",
+)
+KINDS = ("Freight", "Health", "Robotics", "Logistics", "Textiles", "Analytics", "Insurance", "Materials")
+FIRST = ("Ada", "Benjamin", "Carla", "Dimitri", "Elif", "Femi", "Greta", "Hannah", "Ivan", "Jolanta")
+LAST = ("Abbott", "Berger", "Costa", "Dahlberg", "Evans", "Fischer", "Garcia", "Haas", "Jansen", "Kaya")
 
 
 @pytest.fixture(scope="module")

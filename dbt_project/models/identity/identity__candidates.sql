@@ -160,8 +160,12 @@ final as (
         on found.left_record = decided.left_record and found.right_record = decided.right_record
     where
         one.known_as <> other.known_as
-        -- Records of which something firmer is known only look alike.
-        and (found.method <> 'likeness' or 'none' in (one.method, other.method))
+        -- Companies of which something firmer is known only look alike.
+        and (
+            found.method <> 'likeness'
+            or 'none' in (one.method, other.method)
+            or (one.kind = 'person' and found.why is not null)
+        )
 
 )
 
