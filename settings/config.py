@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from settings.errors import UserError
+from settings.overrides import override_faults
 from settings.vendors import FILES, vendors
 
 SILOS = ("crm", "email", "billing", "finance")
@@ -44,6 +45,9 @@ class Company(_Section):
     timezone: str = "UTC"
     fiscal_year_start: int = Field(1, ge=1, le=12)
     as_of: datetime | date | None = None
+    identity_overrides: Path | None = Field(
+        None, strict=False
+    )  # decisions about who is who; settings.overrides
 
     @field_validator("currency")
     @classmethod
@@ -222,6 +226,10 @@ def load_config(path: Path) -> Config:
     for name, entry in sources.items():
         faults += _source_faults(path, name, entry)
     given = {**raw, "path": path, "sources": {n: _named(n, e, path) for n, e in sources.items()}}
+    company = raw.get("company")
+    if isinstance(company, dict) and isinstance(file := company.get("identity_overrides"), str):
+        given["company"] = {**company, "identity_overrides": path.parent / file}
+        faults += override_faults(path.parent / file, sources)
     try:
         if "path" in raw:
             faults.append("unknown key 'path'. Remove it")

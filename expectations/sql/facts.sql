@@ -16,6 +16,23 @@ create temp view gate_people as
 select email, person
 from identity.people;
 
+-- Pairs of records that may be one company or person, with the silo of each.
+create temp view gate_candidates as
+select
+    left_record, right_record, method, evidence, score, why,
+    case kind when 'account' then left_known_as end as account,
+    case
+        when split_part(left_record, ':', 1) in ('billing', 'customer') then 'billing'
+        when split_part(left_record, ':', 1) in ('recipient', 'event') then 'email'
+        else 'crm'
+    end as left_silo,
+    case
+        when split_part(right_record, ':', 1) in ('billing', 'customer') then 'billing'
+        when split_part(right_record, ':', 1) in ('recipient', 'event') then 'email'
+        else 'crm'
+    end as right_silo
+from identity.candidates;
+
 -- Every billing customer ever, with its resolved account.
 create temp view gate_billing_accounts as
 select customers.source, customers.customer_id, links.account
