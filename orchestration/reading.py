@@ -54,7 +54,7 @@ def bottlenecks(home: Home, day: dt.date | None) -> list[Row]:
     Raises `UserError` for a day in no known quarter, and where nothing is published yet.
     """
     with _marts(home) as marts:
-        rows = _rows(
+        rows = rows_of(
             marts,
             """
             select *
@@ -67,7 +67,7 @@ def bottlenecks(home: Home, day: dt.date | None) -> list[Row]:
             {"day": day},
         )
         if not rows:
-            first = _rows(marts, "select min(quarter) as day from marts.bottlenecks")[0]["day"]
+            first = rows_of(marts, "select min(quarter) as day from marts.bottlenecks")[0]["day"]
             if first is None:
                 raise UserError(
                     "no lead or opportunity is known: bottlenecks need a CRM. Add one as a source"
