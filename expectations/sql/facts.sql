@@ -5,7 +5,7 @@
 create temp view gate_crm_accounts as
 select
     accounts.source, accounts.account_id, links.account, links.method, accounts.lifecycle_stage,
-    accounts.created_at
+    accounts.created_at, accounts.billing_customer_id
 from crm.accounts as accounts
 left join identity.crm_accounts as links
     on accounts.source = links.source and accounts.account_id = links.account_id
