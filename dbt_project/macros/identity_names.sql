@@ -24,9 +24,12 @@
     )), '')
 {%- endmacro %}
 
-{#- A company's name without its legal form. -#}
+{#- A company's name without its legal form and an article before it. -#}
 {% macro core_name(words) -%}
-    coalesce(nullif(trim(regexp_replace(' ' || {{ words }}, '{{ legal_form_pattern() }}', '')), ''), {{ words }})
+    coalesce(
+        nullif(trim(regexp_replace(regexp_replace({{ words }}, '^the ', ' '), '{{ legal_form_pattern() }}', '')), ''),
+        {{ words }}
+    )
 {%- endmacro %}
 
 {#- The legal form as it is compared: one way to write each. -#}

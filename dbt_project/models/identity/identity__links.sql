@@ -159,6 +159,7 @@ crm_domains as (
 
 ),
 
+-- A domain that no CRM account has may be an accountant's, who pays for many.
 by_domain as (
 
     select
@@ -170,7 +171,8 @@ by_domain as (
         on not_named.record = same_tax_number.record
     anti join by_address
         on not_named.record = by_address.billing_record
-    where not_named.company_domain is not null
+    semi join crm_domains
+        on not_named.company_domain = crm_domains.company_domain
 
 ),
 
