@@ -259,7 +259,9 @@
     from {{ links }} as links
     left join {{ cuts }} as cuts
         on links.record = cuts.record and links.match_key = cuts.match_key
-    qualify count(distinct links.record) over (partition by links.match_key, cuts.part) > 1
+    qualify
+        min(links.record) over (partition by links.match_key, cuts.part)
+        <> max(links.record) over (partition by links.match_key, cuts.part)
 {%- endmacro %}
 
 {#- Each record with those that an override keeps apart from it. -#}

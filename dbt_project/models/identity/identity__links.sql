@@ -205,7 +205,9 @@ by_name as (
         select
             *,
             case
-                when count(distinct legal_form) over (partition by core, country) > 1
+                when
+                    min(legal_form) over (partition by core, country)
+                    <> max(legal_form) over (partition by core, country)
                     then coalesce(legal_form, '')
             end as telling_form
 
@@ -304,7 +306,7 @@ final as (
     from links
     where record is not null and match_key is not null
     -- A key that only one record has links nothing.
-    qualify count(distinct record) over (partition by match_key) > 1
+    qualify min(record) over (partition by match_key) <> max(record) over (partition by match_key)
 
 )
 

@@ -170,7 +170,9 @@ final as (
     semi join features
         on links.record = features.record
     -- A key that only one record has links nothing.
-    qualify count(distinct links.record) over (partition by links.match_key) > 1
+    qualify
+        min(links.record) over (partition by links.match_key)
+        <> max(links.record) over (partition by links.match_key)
 
 )
 
