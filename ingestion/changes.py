@@ -103,7 +103,7 @@ def advance_cursor(
 ) -> None:
     """Remember the newest of `moments`; the cursor never moves back.
 
-    It stands still when its table is frozen, and in a backfill with an end.
+    It stands still in a frozen table's feed, and in a backfill with an end.
     """
     if is_frozen(_table.get()) or ends(for_all):
         return
@@ -198,6 +198,11 @@ def exists(table: str) -> bool:
 def is_frozen(table: str) -> bool:
     """Whether the table stays as it is in this load."""
     return table in _held.get().frozen
+
+
+def is_any_frozen() -> bool:
+    """Whether some table stays as it is in this load, and so every cursor where it was."""
+    return bool(_held.get().frozen)
 
 
 @contextmanager

@@ -57,7 +57,8 @@ class TableSpec:
     column that decides which of several rows with one key in the same load is kept (the greatest).
     `is_unique`: a first load has no two rows with one key, so that nobody needs to look for them. `fills`:
     the contract tables whose rows these are, one for one, so that a company's own fields can reach them;
-    `custom`: the JSON column that holds such fields, None where each is a column.
+    `custom`: the JSON column that holds such fields, None where each is a column. `told_by`: the table whose
+    rows in the warehouse decide what of this one is read.
     """
 
     description: str
@@ -69,6 +70,7 @@ class TableSpec:
     is_unique: bool = False
     fills: tuple[str, ...] = ()
     custom: str | None = None
+    told_by: str | None = None
 
 
 @dataclass
@@ -227,15 +229,17 @@ def _extract(
     Such a table shows only when some of it is in the package already, so the source is read once more.
     """
     module = importlib.import_module(f"ingestion.{config.type}")
+    tables = raw_tables(config)
     frozen: dict[str, TypeFlipError] = {}
     while True:
+        still = frozenset(frozen) | {spec.told_by for name in frozen if (spec := tables[name]).told_by}
         _counter.clear()
         source = module.source(config, as_of)
         if is_first:
             for resource in source.resources.values():
                 resource.apply_hints(write_disposition="append")
         try:
-            with changes.comparing(home.warehouse, pipeline.dataset_name, backfill, frozenset(frozen)):
+            with changes.comparing(home.warehouse, pipeline.dataset_name, backfill, still):
                 pipeline.extract(source, loader_file_format="parquet")
             return source, frozen
         except Exception as exc:
@@ -257,10 +261,12 @@ def _resource(name: str, spec: TableSpec, feed: Feed) -> DltResource:
     def rows() -> Iterator[Any]:
         state = dlt.current.resource_state()
         changes.reading(name)
+        if changes.is_any_frozen():  # what one table reads may hang on another's cursor
+            state = deepcopy(state)
         if not changes.exists(name):
             yield _finished(to_arrow(name, spec.columns, []), spec)
         if changes.is_frozen(name):
-            deque(feed(deepcopy(state)), maxlen=0)  # other feeds may need what it reads
+            deque(feed(state), maxlen=0)  # other feeds may need what it reads
             return
         yield from _changed(name, spec, feed(state))
 

@@ -160,6 +160,7 @@ TABLES: dict[str, TableSpec] = {
         "campaign_id email_id",
         {**_CONTACT, "sent_at": "timestamp"},
         _ABOUT_CONTACT | {"status", "open_count", "last_open", "absplit_group", "_links"},
+        told_by="reports",
     ),
     "activity": _spec(
         "Opens, clicks and bounces, repeated ones included; `number` tells those of one second apart",
@@ -173,18 +174,21 @@ TABLES: dict[str, TableSpec] = {
             "url": "text",
         },
         _ABOUT_CONTACT | {"ip", "_links"},
+        told_by="reports",
     ),
     "unsubscribes": _spec(
         "Who unsubscribed in answer to what",
         "campaign_id email_id",
         {**_CONTACT, "occurred_at": "timestamp", "reason": "text"},
         _ABOUT_CONTACT | {"_links"},
+        told_by="reports",
     ),
     "complaints": _spec(
         "Who reported what as spam",
         "id",
         {"id": "text", **_CONTACT, "occurred_at": "timestamp"},
         _ABOUT_CONTACT | {"_links"},
+        told_by="reports",
     ),
     "replies": _spec(
         "Messages of the conversations that Mailchimp kept",

@@ -33,6 +33,8 @@ def pipeline(config: SourceConfig, home: Home, tables: Mapping[str, TableSpec]) 
     )
     if not has_loaded(home, made.dataset_name) and _dropped(home, made.dataset_name):
         made.drop()
+    if set(made.list_extracted_load_packages()) & set(made.list_normalized_load_packages()):
+        made.drop()  # cut off between two moves of dlt's, which it cannot mend; nothing of it is written yet
     if made.has_pending_data and home.warehouse.exists():
         write(made)
     if not home.loaded(config.name).exists():

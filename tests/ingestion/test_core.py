@@ -16,6 +16,7 @@ import dlt
 import duckdb
 import pyarrow as pa
 import pytest
+from dlt.common.storages.load_storage import LoadStorage
 from vendor_bench import rows
 
 from ingestion import changes, core, writing
@@ -308,6 +309,25 @@ def test_package_left_by_a_crash_is_loaded_before_anything_new(
     shop.orders = []
 
     assert shop.load()["orders"] == 0
+    assert shop.rows("select id from raw_shop.orders order by id") == [("0",), ("1",), ("2",), ("7",)]
+
+
+def test_a_package_that_is_both_extracted_and_normalized_is_read_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.load()
+    shop.orders = [shop.order(7, at="2025-04-01T00:00:00Z")]
+    commit = LoadStorage.commit_new_load_package
+
+    def crash(*given: Any) -> None:
+        commit(*given)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LoadStorage, "commit_new_load_package", crash)
+        with pytest.raises(KeyboardInterrupt):
+            shop.load()
+    assert shop.load()["orders"] == 1
     assert shop.rows("select id from raw_shop.orders order by id") == [("0",), ("1",), ("2",), ("7",)]
 
 

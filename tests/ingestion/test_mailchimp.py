@@ -362,15 +362,15 @@ def test_a_new_field_is_kept_and_a_changed_type_refused(config, home, server, wo
     extras = "select distinct _extra from raw_mailchimp.members"
     assert rows(home, extras) == [('{"score":"new"}',)]
     requests.delete(f"{server}/_sandbox/faults", timeout=5).raise_for_status()
-    event(world, 1008, "click", minute(900), link="https://acme.test/c")
-    event(world, 1008, "sent", minute(901)).message_id = "202"
     flips = {
         "/members$": "last_changed",
         "sent-to": "email_id",
         "email-activity": "url",
         "campaigns": "settings",
     }
-    for path, field in flips.items():
+    for place, (path, field) in enumerate(flips.items()):
+        event(world, 1008, "click", minute(900 + 2 * place), link="https://acme.test/c")
+        event(world, 1001 + place, "sent", minute(901 + 2 * place)).message_id = "202"
         fault(server, path, "flip_type", field=field)
         with pytest.raises(UserError, match=field):
             load(config, home)
