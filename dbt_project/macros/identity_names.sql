@@ -27,7 +27,7 @@
 {#- A company's name without its legal form and an article before it. -#}
 {% macro core_name(words) -%}
     coalesce(
-        nullif(trim(regexp_replace(regexp_replace({{ words }}, '^the ', ' '), '{{ legal_form_pattern() }}', '')), ''),
+        nullif(trim(regexp_replace(' ' || regexp_replace({{ words }}, '^the ', ''), '{{ legal_form_pattern() }}', '')), ''),
         {{ words }}
     )
 {%- endmacro %}
