@@ -192,6 +192,8 @@ def load_source(
     try:
         pipeline = writing.pipeline(config, home, raw_tables(config))
         is_first = not writing.has_loaded(home, pipeline.dataset_name)
+        if is_first:  # of a warehouse deleted since, its mark may still be there
+            home.loaded(config.name).unlink(missing_ok=True)
         with _Heard(config.name) as heard:
             source, frozen = _extract(pipeline, config, as_of, home, backfill, is_first)
         writing.write(pipeline)

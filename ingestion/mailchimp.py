@@ -8,8 +8,8 @@ LEADSTATUS; LEADOWNER (an address), LEADOPENED and LEADCLOSED (ISO times) say th
 Changes: audiences, campaigns, automations, reports and conversations are few and listed fully. Contacts are
 those changed since the cursor minus the lag window, of each audience. What belongs to a campaign is read only
 where its report has other figures than before; of activity, what came after the last open or click that the
-report knew, minus the lag window. Mailchimp's own counts of campaigns, reports and contacts are compared with
-what arrived.
+report knew, minus the lag window. A backfill with an end ends for contacts only. Mailchimp's own counts of
+campaigns, reports and contacts are compared with what arrived.
 
 Deletes: audiences, campaigns, automations and reports no longer listed are marked at once, archived contacts
 too. Contacts deleted for good show in no list: an audience with another number of contacts than are here is
@@ -248,10 +248,11 @@ class _Load:
         at the newest that this one met first (noted in `newest`), has it.
         """
         for cursor, only in (("cursor", {}), ("archived", {"status": "archived"})):
-            since = changes.cursor_start(state, self.lag_minutes, cursor)
+            bounds = changes.cursor_range(state, self.lag_minutes, cursor)
             params = {"sort_field": "last_changed", "sort_dir": "DESC", **only}
-            if since is not None:
-                params["since_last_changed"] = since.isoformat(timespec="seconds")
+            for name, moment in zip(("since_last_changed", "before_last_changed"), bounds, strict=True):
+                if moment is not None:
+                    params[name] = moment.isoformat(timespec="seconds")
             for body in self.lists.records(f"lists/{audience}/members", "members", **params):
                 newest.setdefault(cursor, body.get("last_changed"))
                 yield mailchimp_rows.member(body)

@@ -103,6 +103,7 @@ def _spec(
     keys: tuple[str, ...] = ("id",),
     complete: bool = False,
     newest_by: str | None = None,
+    told_by: str | None = None,
 ) -> TableSpec:
     own = {column: kind for column, (_, kind) in CUSTOM.get(table, {}).items()}
     ignored = frozenset(_SPARE.get(table, set()))
@@ -115,6 +116,7 @@ def _spec(
         complete=complete,
         newest_by=newest_by,
         fills=FILLS.get(table, ()),
+        told_by=told_by,
     )
 
 
@@ -241,12 +243,14 @@ TABLES: dict[str, TableSpec] = {
             "change_source": "text",
         },
         keys=("deal_id", "id"),
+        told_by="deals",
     ),
     "deal_participants": _spec(
         "deal_participants",
         "Persons taking part in deals, those taken off again marked.",
         {"deal_id": "text", "person_id": "text", "add_time": "timestamp"},
         keys=("deal_id", "person_id"),
+        told_by="deals",
     ),
     "activities": _spec(
         "activities",

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -47,6 +48,7 @@ class Shop:
         self.orders: Any = [self.order(key) for key in range(3)]
         self.tags = [{"tag": f"t{key}", "is_deleted": False} for key in range(60)]
         self.later: list[Any] = []
+        self.items: list[Any] = []
         self.asked: list[datetime | None] = []
         self.tables = {
             "orders": TableSpec(
@@ -69,7 +71,7 @@ class Shop:
             if isinstance(self.orders, list):
                 changes.advance_cursor(state, [order["at"] for order in self.orders])
 
-        feeds = {"orders": orders, "tags": lambda _state: [self.tags], "nothing": lambda _state: []}
+        feeds = {"orders": orders, "tags": lambda _state: [self.tags], "nothing": lambda _state: [self.items]}
         return core.make_source(config, self.tables, feeds)
 
     def load(self) -> dict[str, int]:
@@ -137,6 +139,8 @@ def test_a_key_that_comes_twice_in_a_first_load_is_kept_once(shop: Shop) -> None
 def test_a_first_load_that_is_cut_off_leaves_nothing_twice(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, crash_in: str
 ) -> None:
+    shop.load()
+    shop.home.warehouse.unlink()  # what is loaded now is a first load again
     shop.later = [[shop.order(0)]]
 
     def crash(*given: Any) -> None:
@@ -221,6 +225,21 @@ def test_a_flip_in_a_later_batch_takes_back_the_earlier_ones(shop: Shop) -> None
     with pytest.raises(UserError, match=r"'seats'.*from bigint to text"):
         shop.load()
     assert shop.rows("select id from raw_shop.orders order by id") == [("0",), ("1",), ("2",)]
+
+
+def test_a_frozen_table_holds_back_the_cursors_of_others_and_the_table_it_is_told_by(shop: Shop) -> None:
+    shop.tables["tags"] = replace(shop.tables["tags"], told_by="nothing")
+    shop.load()
+    shop.orders, shop.items = [shop.order(5, at="2025-03-01T00:00:00Z")], [{"id": "n", "amount": "1"}]
+    shop.tags[0]["is_deleted"] = "perhaps"
+    with pytest.raises(UserError, match=r"table 'tags', column 'is_deleted'"):
+        shop.load()
+    assert shop.rows("select count(*) from raw_shop.orders") == [(4,)]
+    assert shop.rows("select count(*) from raw_shop.nothing") == [(0,)]
+    shop.tags[0]["is_deleted"] = False
+    assert shop.load() == {"orders": 0, "tags": 0, "nothing": 1}
+    before = datetime(2025, 1, 5, 9, 50, tzinfo=UTC)
+    assert set(shop.asked) == {None, before}
 
 
 def test_rows_that_freeze_a_table_are_kept_aside_until_it_loads(shop: Shop) -> None:

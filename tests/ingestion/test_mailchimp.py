@@ -394,6 +394,18 @@ def test_a_backfill_reads_again_what_was_loaded(config, home, world):
     assert_held_as_in(world, home)
 
 
+def test_a_backfill_with_an_end_reads_the_contacts_of_its_time(config, home, world):
+    load(config, home)
+    changed = sorted(moment for (moment,) in rows(home, "select last_changed from raw_mailchimp.members"))
+    since, until = changed[0], changed[len(changed) // 2]
+    assert changed[0] < until < changed[-1]
+    with duckdb.connect(str(home.warehouse)) as warehouse:
+        warehouse.execute("update raw_mailchimp.members set _hash = 0")
+    load_source(config, NOW, home, mailchimp.changes.Backfill(since, "members", until))
+    again = rows(home, "select last_changed from raw_mailchimp.members where _hash <> 0 order by 1")
+    assert [moment for (moment,) in again] == [moment for moment in changed if since < moment < until]
+
+
 def test_check_tells_a_wrong_key_and_a_server_that_is_down(config, monkeypatch):
     mailchimp.check(config)
     nowhere = config.model_copy(update={"base_url": "http://127.0.0.1:9/mailchimp"})
