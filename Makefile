@@ -36,9 +36,10 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-# The pages of docs/sources, out of the connectors' docstrings.
+# The pages of docs/sources, out of the connectors' docstrings, and the KPI dictionary, out of its models.
 docs: $(READY)
 	$(BIN)/python -m ingestion.pages
+	$(BIN)/python -m orchestration.kpi_page
 
 # Needs uv, on a developer's machine only. Pins stay as they are; UPGRADE=--upgrade moves them on.
 lock:

@@ -1,37 +1,49 @@
 {#- Every KPI's arithmetic, once: numerator, denominator (1 where it says none) and coverage, the share of rows that
-    have what the KPI needs (1 where it says none). The names are columns of core.kpi_<subject>, or of a mart. -#}
+    have what the KPI needs (1 where it says none), and what that is. The names are columns of core.kpi_<subject>, or of
+    a mart. A KPI is a sum over its subject's records unless it is made of other KPIs. -#}
 {% macro kpi_formulas() -%}
 {%- set arpa = ratio('mrr * ' ~ var('policies').gross_margin, 'paying') -%}
 {%- set churn = ratio('churned_6m', 'opened_6m') -%}
+{%- set cycle = 'won ones with days from creation to close' -%}
+{%- set converted = 'lines of spend whose exchange rate is known' -%}
 {%- do return({
     'sales': {
         'win_rate': {'numerator': 'won', 'denominator': 'won + lost'},
         'win_rate_value': {
             'numerator': 'won_value', 'denominator': 'won_value + lost_value',
-            'coverage': ['won_amounts + lost_amounts', 'won + lost'],
+            'coverage': ['won_amounts + lost_amounts', 'won + lost', 'won and lost ones with an amount'],
         },
-        'won_revenue': {'numerator': 'won_value', 'coverage': ['won_amounts', 'won']},
-        'sales_cycle_days': {'numerator': 'cycle_median', 'coverage': ['cycles', 'won']},
+        'won_revenue': {'numerator': 'won_value', 'coverage': ['won_amounts', 'won', 'won ones with an amount']},
+        'sales_cycle_days': {
+            'numerator': 'cycle_median', 'coverage': ['cycles', 'won', cycle], 'made_of': ['sales_cycle_days_mean'],
+        },
         'sales_cycle_days_mean': {
-            'numerator': 'cycle_days', 'denominator': 'cycles', 'coverage': ['cycles', 'won'],
+            'numerator': 'cycle_days', 'denominator': 'cycles', 'coverage': ['cycles', 'won', cycle],
         },
-        'sales_cycle_days_p90': {'numerator': 'cycle_p90', 'coverage': ['cycles', 'won']},
+        'sales_cycle_days_p90': {
+            'numerator': 'cycle_p90', 'coverage': ['cycles', 'won', cycle], 'made_of': ['sales_cycle_days_mean'],
+        },
     },
     'pipeline': {
         'pipeline_velocity': {
             'numerator': 'case when cycles > 0 then '
             ~ ratio('open_count * won * won_value', '(won + lost) * won_amounts') ~ ' end',
             'denominator': 'case when won_amounts > 0 then ' ~ ratio('cycle_days', 'cycles') ~ ' end',
-            'coverage': ['least(won_amounts, cycles)', 'won'],
+            'coverage': ['least(won_amounts, cycles)', 'won', 'won ones with an amount and a cycle'],
+            'made_of': ['win_rate', 'won_revenue', 'sales_cycle_days_mean'],
         },
     },
     'quota': {
         'quota_attainment': {
-            'numerator': 'won_value', 'denominator': 'quota', 'coverage': ['rep_months_with_quota', 'rep_months'],
+            'numerator': 'won_value', 'denominator': 'quota',
+            'coverage': ['rep_months_with_quota', 'rep_months', 'reps\' months that have a quota'],
         },
     },
     'forecast': {
-        'forecast_accuracy': {'numerator': 'hit', 'denominator': 'actual', 'coverage': ['judged', 'quarters']},
+        'forecast_accuracy': {
+            'numerator': 'hit', 'denominator': 'actual',
+            'coverage': ['judged', 'quarters', 'complete quarters that were forecast'],
+        },
     },
     'revenue': {
         'logo_churn_rate': {'numerator': 'churned', 'denominator': 'opened'},
@@ -43,7 +55,7 @@
         'mrr': {'numerator': 'mrr'},
         'arr': {'numerator': '12 * mrr'},
         'arpa': {'numerator': 'mrr', 'denominator': 'paying'},
-        'clv': {'numerator': arpa, 'denominator': churn},
+        'clv': {'numerator': arpa, 'denominator': churn, 'made_of': ['arpa', 'logo_churn_rate']},
         'quick_ratio': {'numerator': 'new_mrr + expansion', 'denominator': 'lost'},
         'nrr': {'numerator': 'retained_net', 'denominator': 'mrr_year_ago'},
         'grr': {'numerator': 'retained_gross', 'denominator': 'mrr_year_ago'},
@@ -53,14 +65,17 @@
         'grr_1m': {'numerator': 'opening - lost', 'denominator': 'opening'},
     },
     'acquisition': {
-        'cac': {'numerator': 'spend', 'denominator': 'new_accounts', 'coverage': ['converted_lines', 'spend_lines']},
+        'cac': {
+            'numerator': 'spend', 'denominator': 'new_accounts',
+            'coverage': ['converted_lines', 'spend_lines', converted],
+        },
         'cac_payback_months': {
             'numerator': 'spend', 'denominator': 'new_mrr * ' ~ var('policies').gross_margin,
-            'coverage': ['converted_lines', 'spend_lines'],
+            'coverage': ['converted_lines', 'spend_lines', converted],
         },
         'ltv_cac': {
             'numerator': ratio(arpa, churn), 'denominator': ratio('spend', 'new_accounts'),
-            'coverage': ['converted_lines', 'spend_lines'],
+            'coverage': ['converted_lines', 'spend_lines', converted], 'made_of': ['clv', 'cac'],
         },
     },
     'renewals': {
@@ -83,6 +98,44 @@
         'email_bounce_rate': {'numerator': 'bounced', 'denominator': 'sent'},
     },
 }) -%}
+{%- endmacro %}
+
+
+{#- What each subject counts, by which segments (and the column of each), and the periods it has (all of them where it
+    says none). -#}
+{% macro kpi_subjects() -%}
+{%- do return({
+    'sales': {
+        'records': 'opportunities won or lost',
+        'segments': {
+            'team': 'team', 'owner': 'closing_owner_id', 'region': 'region', 'product': 'product',
+            'source': 'lead_source',
+        },
+    },
+    'pipeline': {'records': 'opportunities'},
+    'quota': {'records': 'months of a rep', 'segments': {'team': 'team', 'owner': 'owner_id'}},
+    'forecast': {'records': 'complete quarters', 'periods': ['quarter', 'year', 'all']},
+    'revenue': {'records': 'accounts'},
+    'revenue_month': {'records': 'accounts', 'periods': ['month']},
+    'acquisition': {'records': 'lines of spend, and accounts that became customers'},
+    'renewals': {'records': 'contract terms that ended'},
+    'attribution': {
+        'records': 'shares of an opportunity, by touch',
+        'segments': {'channel': 'channel', 'campaign': 'campaign_key'},
+    },
+    'email': {'records': 'messages'},
+}) -%}
+{%- endmacro %}
+
+
+{#- The segments a record counts in, the whole company among them: unnest makes columns segment and segment_value. -#}
+{% macro kpi_segments(subject) -%}
+unnest([
+    {'segment': 'all', 'segment_value': 'all'}
+    {%- for segment, column in kpi_subjects()[subject].segments.items() %},
+    {'segment': '{{ segment }}', 'segment_value': coalesce({{ column }}, '(none)')}
+    {%- endfor %}
+], recursive := true)
 {%- endmacro %}
 
 

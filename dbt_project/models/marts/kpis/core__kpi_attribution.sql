@@ -19,11 +19,7 @@ segmented as (
         month,
         pipeline,
         revenue,
-        unnest([
-            {'segment': 'all', 'segment_value': 'all'},
-            {'segment': 'channel', 'segment_value': channel},
-            {'segment': 'campaign', 'segment_value': campaign_key}
-        ], recursive := true)
+        {{ kpi_segments('attribution') | indent(8) }}
 
     from attribution
 

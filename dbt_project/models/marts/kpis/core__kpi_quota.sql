@@ -18,11 +18,7 @@ segmented as (
         month,
         won_revenue,
         quota,
-        unnest([
-            {'segment': 'all', 'segment_value': 'all'},
-            {'segment': 'team', 'segment_value': coalesce(team, '(none)')},
-            {'segment': 'owner', 'segment_value': owner_id}
-        ], recursive := true)
+        {{ kpi_segments('quota') | indent(8) }}
 
     from reps
     where quota is not null or won > 0

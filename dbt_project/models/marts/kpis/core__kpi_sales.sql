@@ -32,14 +32,7 @@ segmented as (
         is_won,
         amount,
         valid_cycle,
-        unnest([
-            {'segment': 'all', 'segment_value': 'all'},
-            {'segment': 'team', 'segment_value': coalesce(team, '(none)')},
-            {'segment': 'owner', 'segment_value': coalesce(closing_owner_id, '(none)')},
-            {'segment': 'region', 'segment_value': coalesce(region, '(none)')},
-            {'segment': 'product', 'segment_value': coalesce(product, '(none)')},
-            {'segment': 'source', 'segment_value': coalesce(lead_source, '(none)')}
-        ], recursive := true)
+        {{ kpi_segments('sales') | indent(8) }}
 
     from closed
 

@@ -179,21 +179,46 @@ definitions (position, kpi, formula, unit, better, owner_team, silos, policies, 
 
 ),
 
+subjects (kpi, records, made_of, periods, segments, coverage) as (
+
+    values
+    {%- for subject, about in kpi_subjects().items() %}
+    {%- for kpi, formula in kpi_formulas()[subject].items() %}
+    (
+        '{{ kpi }}',
+        '{{ about.records }}',
+        '{{ formula.get("made_of", []) | join(", ") }}',
+        '{{ about.get("periods", ["month", "quarter", "year", "all"]) | join(", ") }}',
+        '{{ (["all"] + (about.get("segments", {}) | list)) | join(", ") }}',
+        '{{ formula.get("coverage", ["", "", "nothing can be absent"])[2] | replace("'", "''") }}'
+    ){{ "," if not loop.last }}
+    {%- endfor %}{{ "," if not loop.last }}
+    {%- endfor %}
+
+),
+
 final as (
 
     select
-        kpi,
-        formula,
-        unit,
-        better,
-        owner_team,
+        definitions.kpi,
+        definitions.formula,
+        definitions.unit,
+        definitions.better,
+        definitions.owner_team,
         'KPI dictionary' as definition_source,
-        policies,
-        silos,
-        is_headline,
-        position
+        definitions.policies,
+        definitions.silos,
+        definitions.is_headline,
+        definitions.position,
+        subjects.records,
+        nullif(subjects.made_of, '') as made_of,
+        subjects.periods,
+        subjects.segments,
+        subjects.coverage
 
     from definitions
+    left join subjects
+        on definitions.kpi = subjects.kpi
 
 )
 

@@ -90,15 +90,12 @@ acquisition as (
 ),
 
 computed as (
-    {% for subject, has_segments in {
-        'sales': true, 'pipeline': false, 'quota': true, 'forecast': false, 'revenue': false, 'revenue_month': false,
-        'acquisition': false, 'renewals': false, 'email': false, 'attribution': true,
-    }.items() %}
+    {% for subject, about in kpi_subjects().items() %}
     select
         period,
         period_start,
-        {{ 'segment' if has_segments else "'all' as segment" }},
-        {{ 'segment_value' if has_segments else "'all' as segment_value" }},
+        {{ 'segment' if about.segments else "'all' as segment" }},
+        {{ 'segment_value' if about.segments else "'all' as segment_value" }},
         {{ kpi_rows(subject) | indent(8) }}
 
     from {{ subject }}
