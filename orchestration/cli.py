@@ -141,6 +141,42 @@ def kpis(
 
 
 @app.command()
+def explain(
+    kpi: Annotated[str, typer.Argument(help="A KPI of `revops kpis`.")],
+    period: Annotated[
+        str,
+        typer.Option(
+            help="2026-07, 2026-Q3, 2026 or all; fiscal quarters and years are of the year they begin in."
+        ),
+    ],
+    segment: Annotated[
+        str | None, typer.Option(help="One part of the company, such as team=EMEA; default: all of it.")
+    ] = None,
+    config: ConfigOption = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Show what a figure is made of, what changed since the period before, and who contributed what to that.
+
+    csv is all records behind the figure; json has them, too. Reads the warehouse on this machine, which is
+    ahead of what is published while a gate holds it back.
+    """
+    from orchestration import explain_screen, reading
+    from orchestration.environment import load_environment
+    from orchestration.explain import explain
+
+    environment = load_environment(config)
+    answer = explain(environment.home, kpi, period, segment, environment.config.company.fiscal_year_start)
+    if format is Format.json:
+        typer.echo(reading.as_json(answer))
+    elif format is Format.csv:
+        _write(explain_screen.record_rows(answer), format)
+    else:
+        console = _console()
+        for part in explain_screen.parts(answer):
+            console.print(part)
+
+
+@app.command()
 def bottlenecks(
     quarter: Annotated[
         datetime | None,

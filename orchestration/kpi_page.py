@@ -56,8 +56,8 @@ def page(definitions: list[Row], policies: list[Row]) -> str:
     lines = [
         *("# KPI dictionary", ""),
         "Every number has one definition, and it is this one: `marts.kpi_definitions` and"
-        " `marts.kpi_policies` say the same beside the figures. The ten headline KPIs are in bold. Money is in the"
-        " reporting currency.",
+        " `marts.kpi_policies` say the same beside the figures, and `revops explain <kpi> --period 2026-Q3`"
+        " shows what one is made of. The ten headline KPIs are in bold. Money is in the reporting currency.",
         *("", "| KPI | formula | unit |", "|---|---|---|"),
     ]
     for row in definitions:

@@ -146,18 +146,22 @@ unnest([
 {%- endmacro %}
 
 
-{#- All KPIs of a subject as rows: unnest makes columns kpi, numerator, denominator and coverage of them. -#}
-{% macro kpi_rows(subject) -%}
+{#- All KPIs of a subject as rows: unnest makes columns kpi, numerator, denominator and coverage of them. `of_records`:
+    one record's part in each that is a sum over records; what has no denominator then has none. -#}
+{% macro kpi_rows(subject, of_records=false) -%}
+{%- set formulas = kpi_formulas()[subject].items() -%}
 unnest([
-    {%- for kpi, formula in kpi_formulas()[subject].items() %}
+    {%- for kpi, formula in (formulas | rejectattr('1.made_of') if of_records else formulas) %}
     {
         'kpi': '{{ kpi }}',
         'numerator': cast({{ formula.numerator }} as decimal(38, 12)),
-        'denominator': cast({{ formula.get('denominator', '1') }} as decimal(38, 12)),
+        'denominator': cast({{ formula.get('denominator', 'null' if of_records else '1') }} as decimal(38, 12))
+        {%- if not of_records %},
         'coverage': {% if formula.coverage -%}
         cast(coalesce({{ ratio(formula.coverage[0], formula.coverage[1]) }}, 1) as decimal(9, 6))
         {%- else -%}
         cast(1 as decimal(9, 6))
+        {%- endif %}
         {%- endif %}
     }{{ ',' if not loop.last }}
     {%- endfor %}

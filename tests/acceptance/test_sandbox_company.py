@@ -5,12 +5,15 @@ In this order, and everything exact; what noise does to it is in test_identity.p
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
+from decimal import Decimal
 
 import identity_quality
 import kpi_compare
+import kpi_records
 import ledger_compare
 import pytest
 from revops import Revops, sandbox_company
@@ -171,3 +174,78 @@ def test_commands_for_reading(revops: Revops) -> None:
     assert all(rows["here"] == rows["at_source"] > 100 for rows in hubspot["counted"].values())
     assert (hubspot["tables"], hubspot["used_tables"], hubspot["unused_tables"]) == (10, 10, [])
     assert sources["stripe"]["counted"] == {}
+
+
+def test_every_figure_is_the_sum_of_its_records(revops: Revops) -> None:
+    with revops.warehouse() as warehouse:
+        assert kpi_records.differences(warehouse) == []
+        known = warehouse.execute(
+            "select kpi, periods, segments from marts.kpi_definitions order by kpi"
+        ).fetchall()
+        found = warehouse.execute(
+            "select kpi, list_sort(list(distinct period)), list_sort(list(distinct segment))"
+            " from marts.kpi_values group by kpi order by kpi"
+        ).fetchall()
+        assert found == [(kpi, sorted(p.split(", ")), sorted(s.split(", "))) for kpi, p, s in known]
+
+
+@pytest.mark.parametrize(
+    ("kpi", "period", "segment", "of"),
+    [
+        ("win_rate", "2026-Q3", "team=Europe", ["owner", "product", "region", "source"]),
+        ("win_rate_value", "2026-09", None, ["owner", "product", "region", "source", "team"]),
+        ("arr", "2026-10", None, ["account"]),
+        ("nrr", "2026-Q3", None, ["account"]),
+        ("cac", "2026-Q3", None, ["category"]),
+        ("forecast_accuracy", "2026-Q3", None, ["quarter"]),
+        ("attributed_revenue", "2026", "channel=email", ["campaign"]),
+    ],
+)
+def test_a_figure_is_explained(
+    revops: Revops, kpi: str, period: str, segment: str | None, of: list[str]
+) -> None:
+    asked = ("explain", kpi, "--period", period, *(("--segment", segment) if segment else ()))
+    answer = json.loads(revops(*asked, "--format", "json").stdout, parse_float=Decimal)
+    length = {7: "quarter" if "Q" in period else "month", 4: "year"}[len(period)]
+    by, value = segment.split("=") if segment else ("all", "all")
+    [figure] = [
+        row
+        for row in revops.kpi(kpi, length, by)
+        if row["period_start"] == answer["period_start"] and row["segment_value"] == value
+    ]
+    assert float(answer["value"]) == figure["value"]
+    records = answer["records"]
+    assert records and sum(Decimal(row["numerator"]) for row in records) == answer["numerator"]
+    if figure["denominator"] != 1:
+        assert sum(Decimal(row["denominator"]) for row in records) == answer["denominator"]
+    assert sorted(answer["segments"]) == of
+    for rows in answer["segments"].values():
+        assert abs(sum(Decimal(row["contribution"]) for row in rows) - answer["change"]) < Decimal("1e-8")
+    lines = revops(*asked, "--format", "csv").stdout.splitlines()
+    assert len(lines) == len(records) + 1
+    shown = revops(*asked).stdout
+    assert answer["formula"] in shown and f"Records: {len(records)}" in shown and "contributed" in shown
+
+
+def test_what_cannot_be_explained_says_what_can(revops: Revops) -> None:
+    answer = revops.json("explain", "clv", "--period", "2026-Q3")
+    assert (answer["records"], [part["kpi"] for part in answer["parts"]]) == (
+        None,
+        ["arpa", "logo_churn_rate"],
+    )
+    assert "clv is no sum over records" in revops("explain", "clv", "--period", "2026-Q3").stdout
+    first = revops.json("explain", "mrr", "--period", "all")
+    assert (first["previous"], first["change"], first["segments"]) == (None, None, None)
+    for arguments, says in (
+        (
+            ("winrate", "--period", "2026"),
+            "winrate: there is no such KPI; there is win_rate, win_rate_value,",
+        ),
+        (("arr", "--period", "1999-Q1"), "--period 1999-Q1: arr has no such period; there is all, 2024-11,"),
+        (("arr", "--period", "2026-Q5"), "--period 2026-Q5: no period. Write a month as 2026-07"),
+        (("arr", "--period", "2026", "--segment", "team=x"), "arr is known of the whole company only"),
+        (("win_rate", "--period", "2026", "--segment", "x=y"), "no such segment; there is owner, product,"),
+        (("win_rate", "--period", "2026", "--segment", "team"), "there is team=Americas, team=Customer Suc"),
+        (("clv", "--period", "2026", "--format", "csv"), "Explain what it is made of: arpa, logo_churn_rate"),
+    ):
+        assert says in revops("explain", *arguments, exits=1).stderr

@@ -30,24 +30,7 @@ owners as (
 
 messages as (
 
-    select
-        source,
-        campaign_id,
-        recipient_id,
-        message_id,
-        coalesce(min(occurred_at) filter (where event_type = 'sent'), min(occurred_at)) as sent_at,
-        bool_or(event_type in ('sent', 'delivered', 'bounce')) as is_sent,
-        bool_or(event_type = 'bounce') and not bool_or(event_type = 'delivered') as is_bounced,
-        bool_or(event_type = 'open') as is_opened,
-        bool_or(event_type = 'open' and not is_machine) as is_opened_by_people,
-        bool_or(event_type = 'click' and not is_machine) as is_clicked,
-        bool_or(event_type = 'reply' and not is_machine) as is_replied,
-        bool_or(event_type = 'reply' and is_machine) as is_auto_replied,
-        bool_or(event_type = 'unsubscribe') as is_unsubscribed,
-        bool_or(event_type = 'complaint') as is_complained
-
-    from events
-    group by all
+    {{ email_messages('events') | indent(4) }}
 
 ),
 
@@ -56,17 +39,10 @@ by_month as (
     select
         source,
         campaign_id,
-        cast(date_trunc('month', {{ local_date('sent_at') }}) as date) as month,
-        count(*) filter (where is_sent) as sent,
-        count(*) filter (where is_bounced) as bounced,
-        count(*) filter (where is_sent and not is_bounced) as delivered,
-        count(*) filter (where is_opened) as opened,
-        count(*) filter (where is_opened and not is_opened_by_people) as machine_opened,
-        count(*) filter (where is_clicked) as clicked,
-        count(*) filter (where is_replied) as replied,
-        count(*) filter (where is_auto_replied) as auto_replied,
-        count(*) filter (where is_unsubscribed) as unsubscribed,
-        count(*) filter (where is_complained) as complained
+        {%- for name, holds in message_measures().items() %}
+        count(*) filter (where {{ holds }}) as {{ name }},
+        {%- endfor %}
+        cast(date_trunc('month', {{ local_date('sent_at') }}) as date) as month
 
     from messages
     group by all

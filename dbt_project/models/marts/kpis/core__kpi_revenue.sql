@@ -29,18 +29,10 @@ by_period as (
     select
         months.period,
         months.period_start,
-        max(months.month) as closing_month,
-        sum(movements.closing) filter (where months.is_closing) as mrr,
-        count(*) filter (where months.is_closing and movements.closing > 0) as paying,
-        sum(movements.opening) filter (where months.is_opening) as opening,
-        count(*) filter (where months.is_opening and movements.opening > 0) as opened,
-        sum(movements."new") as new_mrr,
-        count(*) filter (where movements."new" > 0) as new_accounts,
-        sum(movements.expansion) as expansion,
-        count(distinct movements.account) filter (where movements.expansion > 0) as upsold,
-        -sum(movements.churn + movements.contraction) as lost,
-        count(*) filter (where movements.churn < 0) as churned,
-        -sum(movements.churn) filter (where movements.is_involuntary) as involuntary
+        {%- for name, measure in revenue_measures().items() %}
+        {{ revenue_sum(measure) }} as {{ name }},
+        {%- endfor %}
+        max(months.month) as closing_month
 
     from months
     left join movements
@@ -62,36 +54,21 @@ half_years as (
 
 ),
 
--- Then at the rates of now: what currencies did is no retention.
-year_ago as (
+retained_accounts as (
 
-    select
-        months.month,
-        account_mrr.account,
-        sum(cast(account_mrr.mrr * rates.rate as decimal(38, 2))) as mrr
-
-    from months
-    inner join account_mrr
-        on months.month = account_mrr.month + interval 12 month
-    inner join closing_rates as rates
-        on months.month = rates.month and account_mrr.currency = rates.currency
-    where months.period = 'month'
-    group by all
+    {{ retained_mrr() | indent(4) }}
 
 ),
 
 retained as (
 
     select
-        year_ago.month,
-        sum(year_ago.mrr) as mrr_year_ago,
-        sum(movements.closing) as retained_net,
-        sum(least(movements.closing, year_ago.mrr)) filter (where movements.closing > 0) as retained_gross
+        month,
+        sum(mrr_year_ago) as mrr_year_ago,
+        sum(retained_net) as retained_net,
+        sum(retained_gross) as retained_gross
 
-    from year_ago
-    left join movements
-        on year_ago.month = movements.month and year_ago.account = movements.account
-    where year_ago.mrr > 0
+    from retained_accounts
     group by all
 
 ),

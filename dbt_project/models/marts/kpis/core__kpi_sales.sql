@@ -15,10 +15,11 @@ months as (
 closed as (
 
     select
-        *,
-        cast(date_trunc('month', closed_on) as date) as month,
-        outcome = 'won' as is_won,
-        case when cycle_days >= 0 then cycle_days end as valid_cycle
+        * exclude (cycle_days),
+        {%- for name, measure in sale_measures().items() %}
+        {{ measure }} as {{ name }},
+        {%- endfor %}
+        cast(date_trunc('month', closed_on) as date) as month
 
     from opportunities
     where outcome in ('won', 'lost') and closed_at < {{ as_of() }}
@@ -29,9 +30,7 @@ segmented as (
 
     select
         month,
-        is_won,
-        amount,
-        valid_cycle,
+        {{ sale_measures() | join(', ') }},
         {{ kpi_segments('sales') | indent(8) }}
 
     from closed
@@ -45,16 +44,11 @@ by_segment as (
         months.period_start,
         segmented.segment,
         segmented.segment_value,
-        count(*) filter (where segmented.is_won) as won,
-        count(*) filter (where not segmented.is_won) as lost,
-        sum(segmented.amount) filter (where segmented.is_won) as won_value,
-        sum(segmented.amount) filter (where not segmented.is_won) as lost_value,
-        count(segmented.amount) filter (where segmented.is_won) as won_amounts,
-        count(segmented.amount) filter (where not segmented.is_won) as lost_amounts,
-        count(segmented.valid_cycle) filter (where segmented.is_won) as cycles,
-        sum(segmented.valid_cycle) filter (where segmented.is_won) as cycle_days,
-        quantile_cont(segmented.valid_cycle, 0.5) filter (where segmented.is_won) as cycle_median,
-        quantile_cont(segmented.valid_cycle, 0.9) filter (where segmented.is_won) as cycle_p90
+        {%- for name in sale_measures() %}
+        sum(segmented.{{ name }}) as {{ name }},
+        {%- endfor %}
+        quantile_cont(segmented.cycle_days, 0.5) as cycle_median,
+        quantile_cont(segmented.cycle_days, 0.9) as cycle_p90
 
     from segmented
     inner join months
@@ -113,13 +107,13 @@ final as (
         segments.segment,
         segments.segment_value,
         segments.open_count,
-        coalesce(by_segment.won, 0) as won,
-        coalesce(by_segment.lost, 0) as lost,
+        cast(coalesce(by_segment.won, 0) as bigint) as won,
+        cast(coalesce(by_segment.lost, 0) as bigint) as lost,
         cast(coalesce(by_segment.won_value, 0) as decimal(38, 2)) as won_value,
         cast(coalesce(by_segment.lost_value, 0) as decimal(38, 2)) as lost_value,
-        coalesce(by_segment.won_amounts, 0) as won_amounts,
-        coalesce(by_segment.lost_amounts, 0) as lost_amounts,
-        coalesce(by_segment.cycles, 0) as cycles,
+        cast(coalesce(by_segment.won_amounts, 0) as bigint) as won_amounts,
+        cast(coalesce(by_segment.lost_amounts, 0) as bigint) as lost_amounts,
+        cast(coalesce(by_segment.cycles, 0) as bigint) as cycles,
         cast(coalesce(by_segment.cycle_days, 0) as bigint) as cycle_days,
         cast(by_segment.cycle_median as decimal(18, 6)) as cycle_median,
         cast(by_segment.cycle_p90 as decimal(18, 6)) as cycle_p90

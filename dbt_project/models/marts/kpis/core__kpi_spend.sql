@@ -8,43 +8,22 @@ months as (
 
 spend as (
 
-    select * from {{ ref('finance__spend') }}
-    where is_acquisition and not coalesce(is_deleted, false)
-
-),
-
-closing_rates as (
-
-    select * from {{ ref('core__closing_rates') }}
-
-),
-
-converted as (
-
-    select
-        months.period,
-        months.period_start,
-        spend.spend_id,
-        {{ cents('spend.amount * rates.rate') }} as amount
-
-    from months
-    left join spend
-        on months.month = date_trunc('month', spend.month)
-    left join closing_rates as rates
-        on months.month = rates.month and {{ currency_or_reporting('spend.currency') }} = rates.currency
+    select * from {{ ref('core__kpi_spend_records') }}
 
 ),
 
 final as (
 
     select
-        period,
-        period_start,
-        coalesce(sum(amount), 0) as spend,
-        count(spend_id) as spend_lines,
-        count(amount) as converted_lines
+        months.period,
+        months.period_start,
+        coalesce(sum(spend.amount), 0) as spend,
+        count(spend.spend_id) as spend_lines,
+        count(spend.amount) as converted_lines
 
-    from converted
+    from months
+    left join spend
+        on months.month = spend.month
     group by all
 
 )

@@ -11,38 +11,47 @@ final (policy, subject, rule, settings) as (
     ),
     (
         'P2', 'MRR',
-        'Contracted recurring items in force at the end of the period, normalised to a month, without tax, one-off'
+        'Contracted recurring items in force at the end of the period, normalised to a month,'
+        || ' without tax, one-off'
         || ' charges, trials and usage.',
         null
     ),
     (
         'P3', 'What counts',
-        'Active and past due subscriptions count; trials, incomplete, unpaid, paused and cancelled ones do not. Past due'
+        'Active and past due subscriptions count; trials, incomplete, unpaid, paused and cancelled'
+        || ' ones do not. Past due'
         || ' turns into involuntary churn after the grace period.',
         'past_due_grace_days = {{ now.past_due_grace_days }}'
     ),
     (
         'P4', 'Churn date',
-        'A customer is lost when paid service ends (service_end), or when it is cancelled (cancellation). A contract that'
-        || ' is renewed within the grace period was renewed when it was due; terms shorter than the least are no contract.',
-        'churn_date = {{ now.churn_date }}, '
-        || 'renewal_grace_days = {{ now.renewal_grace_days }}, renewal_min_term_months = {{ now.renewal_min_term_months }}'
+        'A customer is lost when paid service ends (service_end), or when it is cancelled'
+        || ' (cancellation). A contract that'
+        || ' is renewed within the grace period was renewed when it was due; terms shorter than the'
+        || ' least are no contract.',
+        'churn_date = {{ now.churn_date }}, renewal_grace_days = {{ now.renewal_grace_days }}'
+        || ', renewal_min_term_months = {{ now.renewal_min_term_months }}'
     ),
     (
         'P5', 'Discounts',
-        'Discounts reduce MRR: all of them, those for ever (forever_only), or none. The end of one is expansion.',
+        'Discounts reduce MRR: all of them, those for ever (forever_only), or none. The end of one'
+        || ' is expansion.',
         'discounts = {{ now.discounts }}'
     ),
     ('P6', 'Refunds', 'Refunds and credit notes move cash, never MRR.', null),
-    ('P7', 'Proration', 'Proration lines are ignored: a new price counts in full from its effective moment.', null),
+    (
+        'P7', 'Proration', 'Proration lines are ignored: a new price counts in full from its first moment.', null
+    ),
     (
         'P8', 'Exchange rates',
-        'Movements are changes in local currency at the closing rate; the rest is a movement of its own, fx.',
+        'Movements are changes in local currency at the closing rate; the rest is a movement of its'
+        || ' own, fx.',
         null
     ),
     (
         'P9', 'Ratios',
-        'A ratio is a numerator and a denominator, which roll up by sums; over zero there is no value. The gross margin is'
+        'A ratio is a numerator and a denominator, which roll up by sums; over zero there is no'
+        || ' value. The gross margin is'
         || ' that of clv, ltv_cac and cac_payback_months.',
         'gross_margin = {{ now.gross_margin }}'
     ),

@@ -1,0 +1,51 @@
+with
+
+months as (
+
+    select * from {{ ref('core__kpi_months') }}
+
+),
+
+movements as (
+
+    select * from {{ ref('core__mrr_monthly') }}
+
+),
+
+account_mrr as (
+
+    select * from {{ ref('core__account_mrr') }}
+
+),
+
+closing_rates as (
+
+    select * from {{ ref('core__closing_rates') }}
+
+),
+
+retained as (
+
+    {{ retained_mrr() | indent(4) }}
+
+),
+
+final as (
+
+    select
+        coalesce(movements.month, retained.month) as month,
+        coalesce(movements.account, retained.account) as account,
+        {%- for name, measure in revenue_measures().items() %}
+        {{ measure.amount or 'cast(' ~ measure.holds ~ ' as integer)' }} as {{ name }},
+        {%- endfor %}
+        retained.mrr_year_ago,
+        retained.retained_net,
+        retained.retained_gross
+
+    from movements
+    full join retained
+        on movements.month = retained.month and movements.account = retained.account
+
+)
+
+select * from final
