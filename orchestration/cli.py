@@ -176,6 +176,21 @@ def explain(
             console.print(part)
 
 
+@app.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": ["--revops-help"],
+    }
+)
+def mf(context: typer.Context, config: ConfigOption = None) -> None:
+    """Ask MetricFlow for any metric by any dimension: `mf query --metrics win_rate`; see `mf --help`."""
+    from orchestration.environment import load_environment
+    from orchestration.metricflow import mf
+
+    raise typer.Exit(mf(load_environment(config).home, context.args))
+
+
 @app.command()
 def bottlenecks(
     quarter: Annotated[

@@ -10,11 +10,13 @@ import subprocess
 import sys
 import time
 from decimal import Decimal
+from pathlib import Path
 
 import identity_quality
 import kpi_compare
 import kpi_records
 import ledger_compare
+import metric_compare
 import pytest
 from revops import Revops, sandbox_company
 
@@ -225,6 +227,17 @@ def test_a_figure_is_explained(
     assert len(lines) == len(records) + 1
     shown = revops(*asked).stdout
     assert answer["formula"] in shown and f"Records: {len(records)}" in shown and "contributed" in shown
+
+
+def test_metricflow_gives_the_same_numbers(revops: Revops, tmp_path: Path) -> None:
+    assert metric_compare.differences(revops.home, tmp_path) == []
+    file = tmp_path / "won.csv"
+    by = ("--metrics", "win_rate", "--group-by", "metric_time__quarter,opportunity__team", "--csv", str(file))
+    revops("mf", "query", *by)
+    assert file.read_text(encoding="utf-8").startswith("metric_time__quarter,opportunity__team,win_rate\n")
+    assert (
+        "does not match any of the known metrics" in revops("mf", "query", "--metrics", "x", exits=1).stdout
+    )
 
 
 def test_what_cannot_be_explained_says_what_can(revops: Revops) -> None:
