@@ -1,6 +1,6 @@
 """MetricFlow's own command on this machine's warehouse: the dbt project's metrics, by any dimension.
 
-`mf` looks for the project beside a folder `target`; ours is in the state folder, which gets a folder of links.
+`mf` looks for a project beside a folder `target`; ours is in the state folder, which gets a folder of links.
 """
 
 from __future__ import annotations

@@ -236,7 +236,7 @@ def test_metricflow_gives_the_same_numbers(revops: Revops, tmp_path: Path) -> No
     revops("mf", "query", *by)
     assert file.read_text(encoding="utf-8").startswith("metric_time__quarter,opportunity__team,win_rate\n")
     assert (
-        "does not match any of the known metrics" in revops("mf", "query", "--metrics", "x", exits=1).stdout
+        "does not exactly match any known metrics" in revops("mf", "query", "--metrics", "x", exits=1).stdout
     )
 
 

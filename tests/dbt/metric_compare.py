@@ -100,6 +100,6 @@ def _answers(
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     found = []
     for number in range(len(asked)):
-        with (folder / f"{number}.csv").open(encoding="utf-8") as file:
-            found.append(list(csv.DictReader(file)))
+        with (folder / f"{number}.csv").open(encoding="utf-8") as answer:
+            found.append(list(csv.DictReader(answer)))
     return found
