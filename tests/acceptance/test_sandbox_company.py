@@ -197,9 +197,7 @@ def test_every_figure_is_the_sum_of_its_records(revops: Revops) -> None:
         ("win_rate", "2026-Q3", "team=Europe", ["owner", "product", "region", "source"]),
         ("win_rate_value", "2026-09", None, ["owner", "product", "region", "source", "team"]),
         ("arr", "2026-10", None, ["account"]),
-        ("nrr", "2026-Q3", None, ["account"]),
         ("cac", "2026-Q3", None, ["category"]),
-        ("forecast_accuracy", "2026-Q3", None, ["quarter"]),
         ("attributed_revenue", "2026", "channel=email", ["campaign"]),
     ],
 )

@@ -40,7 +40,8 @@ final (policy, subject, rule, settings) as (
     ),
     ('P6', 'Refunds', 'Refunds and credit notes move cash, never MRR.', null),
     (
-        'P7', 'Proration', 'Proration lines are ignored: a new price counts in full from its first moment.', null
+        'P7', 'Proration',
+        'Proration lines are ignored: a new price counts in full from its first moment.', null
     ),
     (
         'P8', 'Exchange rates',
