@@ -13,7 +13,7 @@ run: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# As `test`, over every combination of vendors.
+# As `test`, over every combination of vendors and more companies.
 test-all: $(READY)
 	REVOPS_TEST_ALL=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 

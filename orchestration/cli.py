@@ -141,6 +141,27 @@ def kpis(
 
 
 @app.command()
+def bottlenecks(
+    quarter: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="A day of the quarter; default: the present one."),
+    ] = None,
+    config: ConfigOption = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Show where revenue gets stuck, and how much: what waits longer than it usually takes."""
+    from orchestration import reading, screens
+    from orchestration.environment import load_environment
+
+    environment = load_environment(config)
+    rows = reading.bottlenecks(environment.home, quarter and quarter.date())
+    if format is Format.table:
+        _console().print(screens.bottlenecks(rows, environment.config.company.currency))
+    else:
+        _write(rows, format)
+
+
+@app.command()
 def gaps(
     owner: Annotated[str | None, typer.Option(help="Only gaps this team must fix.")] = None,
     severity: Annotated[Severity | None, typer.Option(help="Only gaps this bad.")] = None,
@@ -157,6 +178,34 @@ def gaps(
         _console().print(screens.gaps(rows))
     else:
         _write(rows, format)
+
+
+@app.command("who")
+def who_is(
+    query: Annotated[
+        str, typer.Argument(help="A company's domain or name, an e-mail address, or an id of any silo.")
+    ],
+    config: ConfigOption = None,
+    format: ReportOption = ReportFormat.table,
+) -> None:
+    """Show who a company or person is: every record, why it is one of theirs, and their funnel.
+
+    Reads the warehouse on this machine, and shows addresses of people, which the published marts do not have.
+    Exit code 1 where nobody fits.
+    """
+    from orchestration import reading, who_screen
+    from orchestration.environment import load_environment
+    from orchestration.who import who
+
+    answer = who(load_environment(config).home, query)
+    if format is ReportFormat.json:
+        typer.echo(reading.as_json(answer))
+    else:
+        console = _console()
+        for part in who_screen.parts(answer):
+            console.print(part)
+    if answer["status"] == "unknown":
+        raise UserError(who_screen.unknown(answer))
 
 
 @app.command()
@@ -221,10 +270,10 @@ def ui(
 def sandbox_serve(config: ConfigOption = None) -> None:
     """Serve the fictional company's three APIs until interrupted."""
     from sandbox.server import serve
-    from sandbox.state import prepare
+    from sandbox.state import State, prepare
 
     home, asked = _sandbox(config)
-    prepare(home.sandbox, asked.seed, asked.months, asked.size)
+    prepare(home.sandbox, State.of(asked))
     typer.echo(f"The sandbox company answers at http://127.0.0.1:{asked.port} (Ctrl-C stops it)", err=True)
     serve(home.sandbox, "127.0.0.1", asked.port)
 
@@ -234,20 +283,20 @@ def sandbox_advance(
     days: Annotated[int, typer.Option(min=1, help="How far.")] = 30, config: ConfigOption = None
 ) -> None:
     """Let time pass in the fictional company."""
-    from sandbox.state import advance, prepare
+    from sandbox.state import State, advance, prepare
 
     home, asked = _sandbox(config)
-    prepare(home.sandbox, asked.seed, asked.months, asked.size)
+    prepare(home.sandbox, State.of(asked))
     typer.echo(f"The sandbox company's clock is at {advance(home.sandbox, days).now:%Y-%m-%d %H:%M} UTC")
 
 
 @sandbox_app.command("reset")
 def sandbox_reset(config: ConfigOption = None) -> None:
     """Set the fictional company back to its beginning."""
-    from sandbox.state import reset
+    from sandbox.state import State, write_state
 
     home, asked = _sandbox(config)
-    state = reset(home.sandbox, asked.seed, asked.months, asked.size)
+    state = write_state(home.sandbox, State.of(asked))
     typer.echo(f"The sandbox company's clock is at {state.now:%Y-%m-%d %H:%M} UTC")
 
 

@@ -56,7 +56,7 @@ def _fingerprint(environment: Environment) -> str:
     digest = hashlib.sha256(json.dumps(variables(environment, None), sort_keys=True).encode())
     digest.update(version("dbt-core").encode())
     for path in sorted(DBT_PROJECT.rglob("*")):
-        if path.suffix in (".sql", ".yml"):
+        if path.suffix in (".py", ".sql", ".yml"):
             digest.update(str(path.relative_to(DBT_PROJECT)).encode() + path.read_bytes())
     return digest.hexdigest()
 

@@ -37,7 +37,10 @@ def variables(environment: Environment, as_of: datetime | None) -> dict[str, Any
         "source_types": sorted({source.type for source in config.sources.values()}),
         "silos": config.silos,
         "policies": config.policies.model_dump(mode="json"),
+        "funnel": config.funnel.model_dump(mode="json"),
     }
+    if company.identity_overrides is not None:
+        given["identity_overrides"] = str(company.identity_overrides)
     if as_of is not None:
         given["as_of"] = as_of.isoformat(sep=" ")
     return given

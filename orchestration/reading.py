@@ -25,7 +25,7 @@ def kpi_values(home: Home, kpi: str | None, period: str | None, by: str) -> list
     with _marts(home) as marts:
         _must_be_one_of(marts, "--kpi", kpi, "select kpi from marts.kpi_values")
         _must_be_one_of(marts, "--by", by, "select segment from marts.kpi_values")
-        return _rows(
+        return rows_of(
             marts,
             """
             select vals.*
@@ -44,8 +44,36 @@ def kpi_values(home: Home, kpi: str | None, period: str | None, by: str) -> list
 def headlines(home: Home) -> list[str]:
     """The ten KPIs, as far as the configured silos give them."""
     with _marts(home) as marts:
-        found = _rows(marts, "select kpi from marts.kpi_definitions where is_headline")
+        found = rows_of(marts, "select kpi from marts.kpi_definitions where is_headline")
     return [row["kpi"] for row in found]
+
+
+def bottlenecks(home: Home, day: dt.date | None) -> list[Row]:
+    """Where revenue was stuck at the end of the quarter of a day, else of the latest, most of it first.
+
+    Raises `UserError` for a day in no known quarter, and where nothing is published yet.
+    """
+    with _marts(home) as marts:
+        rows = rows_of(
+            marts,
+            """
+            select *
+            from marts.bottlenecks
+            where quarter = (
+                select max(quarter) from marts.bottlenecks where $day is null or quarter <= $day
+            )
+            order by rank
+            """,
+            {"day": day},
+        )
+        if not rows:
+            first = rows_of(marts, "select min(quarter) as day from marts.bottlenecks")[0]["day"]
+            if first is None:
+                raise UserError(
+                    "no lead or opportunity is known: bottlenecks need a CRM. Add one as a source"
+                )
+            raise UserError(f"--quarter {day}: no quarter is known by then; the first is of {first}")
+    return rows
 
 
 def gaps(home: Home, owner: str | None, severity: str | None, resolved: bool) -> list[Row]:
@@ -56,7 +84,7 @@ def gaps(home: Home, owner: str | None, severity: str | None, resolved: bool) ->
         connection.execute("set timezone = 'UTC'")
         register = f"read_parquet('{_quoted(home.register)}')"
         _must_be_one_of(connection, "--owner", owner, f"select owner_team from {register}")  # noqa: S608
-        return _rows(
+        return rows_of(
             connection,
             f"""
             select * exclude (gap_key)
@@ -73,6 +101,18 @@ def gaps(home: Home, owner: str | None, severity: str | None, resolved: bool) ->
         )
 
 
+def open_warehouse(home: Home) -> duckdb.DuckDBPyConnection:
+    """The warehouse, to read. Raises `UserError` where there is none yet, and during a run."""
+    if not home.warehouse.exists():
+        raise UserError(f"there is no warehouse in {home.root} yet. Run `revops run` first")
+    try:
+        warehouse = duckdb.connect(str(home.warehouse), read_only=True)
+    except duckdb.IOException as exc:
+        raise UserError(f"{home.warehouse} is being written to. Ask again when the run is done") from exc
+    warehouse.execute("set timezone = 'UTC'")
+    return warehouse
+
+
 def loads(home: Home, source: str) -> dict[str, Any] | None:
     """When a source was last loaded, its rows by table, and how they compare with the source's own counts.
 
@@ -80,15 +120,11 @@ def loads(home: Home, source: str) -> dict[str, Any] | None:
     """
     if not home.warehouse.exists():
         return None
-    try:
-        warehouse = duckdb.connect(str(home.warehouse), read_only=True)
-    except duckdb.IOException as exc:
-        raise UserError(f"{home.warehouse} is being written to. Ask again when the run is done") from exc
-    with warehouse:
+    with open_warehouse(home) as warehouse:
         schema = f"raw_{source}"
         tables = [
             row["table_name"]
-            for row in _rows(
+            for row in rows_of(
                 warehouse,
                 "select table_name from duckdb_tables() where schema_name = $schema order by table_name",
                 {"schema": schema},
@@ -98,7 +134,7 @@ def loads(home: Home, source: str) -> dict[str, Any] | None:
             return None
         own = [table for table in tables if not table.startswith("_")]
         rows = {
-            table: _rows(warehouse, f'select count(*) as n from "{schema}"."{table}"')[0]["n"]  # noqa: S608
+            table: rows_of(warehouse, f'select count(*) as n from "{schema}"."{table}"')[0]["n"]  # noqa: S608
             for table in own
         }
         counted = _counted(warehouse, schema) if "_counts" in tables else {}
@@ -110,8 +146,8 @@ def loads(home: Home, source: str) -> dict[str, Any] | None:
 def _counted(warehouse: duckdb.DuckDBPyConnection, schema: str) -> dict[str, dict[str, int]]:
     """Live rows by table, here and at the source, of the tables that the source counts itself."""
     found = {}
-    for row in _rows(warehouse, f'select * from "{schema}"._counts order by table_name'):  # noqa: S608
-        here = _rows(
+    for row in rows_of(warehouse, f'select * from "{schema}"._counts order by table_name'):  # noqa: S608
+        here = rows_of(
             warehouse,
             f'select count(*) as n from "{schema}"."{row["table_name"]}"'  # noqa: S608
             f' where not coalesce(is_deleted, false) and "{row["created_column"]}" < $before',
@@ -153,9 +189,10 @@ def _must_be_one_of(
         raise UserError(f"{option} {given}: there is no such value; there is {', '.join(known) or 'none'}")
 
 
-def _rows(
+def rows_of(
     connection: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any] | None = None
 ) -> list[Row]:
+    """What a query answers, a dictionary a row."""
     result = connection.execute(query, values or {})
     names = [column[0] for column in result.description or []]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

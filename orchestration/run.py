@@ -56,9 +56,9 @@ def sandbox_running(environment: Environment) -> Iterator[None]:
         yield
         return
     from sandbox.client import running
-    from sandbox.state import prepare
+    from sandbox.state import State, prepare
 
-    prepare(environment.home.sandbox, asked.seed, asked.months, asked.size)
+    prepare(environment.home.sandbox, State.of(asked))
     with running(environment.home.sandbox, asked.port):
         yield
 

@@ -136,6 +136,29 @@ def figure(value: Decimal | None, unit: str) -> str:
     return f"{value:,.2f} {unit}" if unit.isupper() or "/" in unit else f"{value:,.2f}"
 
 
+def bottlenecks(rows: list[Row], currency: str) -> Table:
+    """Where revenue is stuck, most of it first."""
+    stuck = [row for row in rows if row["stuck"]]
+    total = sum(row["revenue_stuck"] for row in stuck)
+    table = Table(
+        title=f"Quarter of {rows[0]['quarter']:%b %Y}: {total:,.2f} {currency} stuck in {len(stuck)} places",
+        title_justify="left",
+    )
+    for column in ("", "stage", "team"):
+        table.add_column(column)
+    for column in ("stuck", "deals", "waiting", "deals", "usual days", "days this quarter", "conversion"):
+        table.add_column(column, justify="right")
+    for row in stuck:
+        days = row["median_days"]
+        table.add_row(
+            *(str(row["rank"]), row["step"] if row["stage"] == "(none)" else row["stage"], row["team"]),
+            *(f"{row['revenue_stuck']:,.2f}", str(row["stuck"])),
+            *(f"{row['waiting_amount']:,.2f}", str(row["waiting"])),
+            *(str(row["usual_days"]), "-" if days is None else str(days), figure(row["conversion"], "ratio")),
+        )
+    return table
+
+
 def gaps(rows: list[Row]) -> Table:
     """The register."""
     table = Table(title=f"{len(rows)} gaps", title_justify="left")

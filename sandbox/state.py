@@ -17,6 +17,7 @@ from sandbox.files import write_finance
 from sandbox.simulation import START, simulate
 from sandbox.simulation.timeline import add_months
 from sandbox.world import World
+from settings.config import Sandbox
 from settings.errors import UserError
 
 #: Beyond it the simulation's dates end.
@@ -32,6 +33,12 @@ class State:
     size: int = 300
     start: datetime = START
     days: int = 0
+    noise: bool = True
+
+    @classmethod
+    def of(cls, asked: Sandbox) -> State:
+        """The company that revops.toml asks for, at the end of its first `months`."""
+        return cls(asked.seed, asked.months, asked.size, noise=asked.noise)
 
     @property
     def now(self) -> datetime:
@@ -40,7 +47,7 @@ class State:
 
     def simulate(self) -> World:
         """The company at its present."""
-        return simulate(self.seed, self.months, self.size, self.start, self.now)
+        return simulate(self.seed, self.months, self.size, self.start, self.now, self.noise)
 
 
 def state_file(folder: Path) -> Path:
@@ -54,7 +61,8 @@ def read_state(folder: Path) -> State:
     try:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         start = datetime.fromisoformat(raw["start"])
-        return State(**{key: int(raw[key]) for key in ("seed", "months", "size", "days")}, start=start)
+        numbers = {key: int(raw[key]) for key in ("seed", "months", "size", "days")}
+        return State(**numbers, start=start, noise=bool(raw["noise"]))
     except FileNotFoundError:
         return State()
     except (OSError, ValueError, KeyError, TypeError) as exc:
@@ -75,12 +83,12 @@ def write_state(folder: Path, state: State) -> State:
     return state
 
 
-def prepare(folder: Path, seed: int = 7, months: int = 24, size: int = 300) -> State:
+def prepare(folder: Path, asked: State) -> State:
     """The folder's company as far as it has come; a new one if the folder has none, or another one."""
     found = read_state(folder)
-    if state_file(folder).exists() and (found.seed, found.months, found.size) == (seed, months, size):
+    if state_file(folder).exists() and replace(found, days=asked.days, start=asked.start) == asked:
         return found
-    return reset(folder, seed, months, size)
+    return write_state(folder, asked)
 
 
 def advance(folder: Path, days: int) -> State:
@@ -91,11 +99,6 @@ def advance(folder: Path, days: int) -> State:
             f"the sandbox's clock can be advanced by 1 to {MOST_DAYS - state.days} days, not {days}"
         )
     return write_state(folder, replace(state, days=state.days + days))
-
-
-def reset(folder: Path, seed: int = 7, months: int = 24, size: int = 300) -> State:
-    """Start over: a company at the end of its first `months`."""
-    return write_state(folder, State(seed, months, size))
 
 
 class Company:

@@ -16,6 +16,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from sandbox.truth import Truth
+
 #: field name -> [(since, value)], oldest first; the last entry is the present value.
 History = dict[str, list[tuple[datetime, Any]]]
 
@@ -516,39 +518,6 @@ class Finance:
     quotas: list[Quota] = field(default_factory=list)
     forecasts: list[Forecast] = field(default_factory=list)
     fx_rates: list[FxRate] = field(default_factory=list)
-
-
-# ---------------------------------------------------------------- truth
-
-
-@dataclass
-class TrueAccount:
-    """A real company, and where each silo keeps it."""
-
-    key: str
-    name: str
-    company_ids: list[str] = field(default_factory=list)
-    contact_ids: list[str] = field(default_factory=list)
-    customer_ids: list[str] = field(default_factory=list)
-    recipient_ids: list[str] = field(default_factory=list)
-
-
-@dataclass
-class PlantedGap:
-    """A silo gap the simulator made on purpose; keys as `marts.silo_gaps` must show them."""
-
-    gap_type: str
-    key_left: str
-    key_right: str | None
-    planted_at: datetime
-
-
-@dataclass
-class Truth:
-    """What only the simulator knows."""
-
-    accounts: list[TrueAccount] = field(default_factory=list)
-    gaps: list[PlantedGap] = field(default_factory=list)
 
 
 @dataclass

@@ -22,10 +22,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from settings.errors import UserError
+from settings.overrides import override_faults
 from settings.vendors import FILES, vendors
 
 SILOS = ("crm", "email", "billing", "finance")
 DEFAULT_FILE = "revops.toml"
+EMAIL_EVENTS = ("sent", "delivered", "open", "click", "reply", "bounce", "unsubscribe", "complaint")
+LEAD_DATES = ("created_at", "mql_at", "sql_at", "first_response_at", "converted_at")
 SECRET = re.compile("key|token|secret|password")
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
@@ -42,6 +45,9 @@ class Company(_Section):
     timezone: str = "UTC"
     fiscal_year_start: int = Field(1, ge=1, le=12)
     as_of: datetime | date | None = None
+    identity_overrides: Path | None = Field(
+        None, strict=False
+    )  # decisions about who is who; settings.overrides
 
     @field_validator("currency")
     @classmethod
@@ -125,6 +131,39 @@ class Policies(_Section):
     renewal_min_term_months: int = Field(3, ge=1)
 
 
+class Funnel(_Section):
+    """[funnel]: what in the silos counts as a step."""
+
+    # E-mail events by a person; what machines do never counts.
+    contacted: list[str] = ["sent"]
+    engaged: list[str] = ["open", "click", "reply"]
+    replied: list[str] = ["reply"]
+    # Dates of crm.leads.
+    lead: str = "created_at"
+    mql: str = "mql_at"
+    sql: str = "sql_at"
+    # Statuses of leads that are as good as the date, should that be missing.
+    mql_statuses: list[str] = []
+    sql_statuses: list[str] = []
+    # Labels of opportunity stages whose first visit is as good as the lead's date.
+    sql_stages: list[str] = []
+
+    @field_validator("contacted", "engaged", "replied")
+    @classmethod
+    def _events(cls, value: list[str]) -> list[str]:
+        for event in value:
+            if event not in EMAIL_EVENTS:
+                raise ValueError(f"no e-mail event is called {event!r}{_hint(event, list(EMAIL_EVENTS))}")
+        return value
+
+    @field_validator("lead", "mql", "sql")
+    @classmethod
+    def _lead_date(cls, value: str) -> str:
+        if value not in LEAD_DATES:
+            raise ValueError(f"crm.leads has no such date{_hint(value, list(LEAD_DATES))}")
+        return value
+
+
 class Thresholds(_Section):
     """[thresholds]: the gates' limits."""
 
@@ -143,6 +182,9 @@ class Sandbox(_Section):
     seed: int = Field(7, ge=0)
     months: int = Field(24, ge=1, le=120)
     size: int = Field(300, ge=20, le=100_000)
+    noise: bool = (
+        True  # typos, aliases, duplicates and the like: whose a record is, not every one says plainly
+    )
 
 
 class Config(_Section):
@@ -152,6 +194,7 @@ class Config(_Section):
     company: Annotated[Company, Field(default_factory=Company)]
     sources: dict[str, SourceConfig]
     policies: Annotated[Policies, Field(default_factory=Policies)]
+    funnel: Annotated[Funnel, Field(default_factory=Funnel)]
     thresholds: Annotated[Thresholds, Field(default_factory=Thresholds)]
     sandbox: Sandbox | None = None
 
@@ -183,6 +226,10 @@ def load_config(path: Path) -> Config:
     for name, entry in sources.items():
         faults += _source_faults(path, name, entry)
     given = {**raw, "path": path, "sources": {n: _named(n, e, path) for n, e in sources.items()}}
+    company = raw.get("company")
+    if isinstance(company, dict) and isinstance(file := company.get("identity_overrides"), str):
+        given["company"] = {**company, "identity_overrides": path.parent / file}
+        faults += override_faults(path.parent / file, sources)
     try:
         if "path" in raw:
             faults.append("unknown key 'path'. Remove it")
@@ -299,6 +346,7 @@ def _keys(tables: list[int | str]) -> list[str]:
         "company": Company,
         "sources": SourceConfig,
         "policies": Policies,
+        "funnel": Funnel,
         "thresholds": Thresholds,
         "sandbox": Sandbox,
     }

@@ -114,13 +114,24 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def sandbox_company(folder: Path, size: int = 300, months: int = 24, extra: str = "") -> Revops:
-    """The project's own revops.toml on a free port, with a company of another size if asked for."""
+#: For [thresholds], where a test is not about what the gates hold back.
+PUBLISHED_ANYWAY = "\n[thresholds]\nhold_share = 1\n"
+
+
+def sandbox_company(
+    folder: Path, size: int = 300, months: int = 24, extra: str = "", *, seed: int = 7, noise: bool = False
+) -> Revops:
+    """The project's own revops.toml on a free port, with another company if asked for.
+
+    Without noise, which is for tests of who is who: the others have nothing in their way.
+    """
     text = (ROOT / "revops.toml").read_text(encoding="utf-8")
     for old, new in (
         ("port = 8600", f"port = {free_port()}"),
         ("size = 300", f"size = {size}"),
         ("months = 24", f"months = {months}"),
+        ("seed = 7", f"seed = {seed}"),
+        ("noise = true", f"noise = {str(noise).lower()}"),
         ('"mappings/', f'"{ROOT}/mappings/'),
     ):
         assert old in text
@@ -132,8 +143,11 @@ def sandbox_company(folder: Path, size: int = 300, months: int = 24, extra: str 
 
 
 def seen_through(folder: Path, crm: str, email: str, billing: str, size: int, months: int) -> Revops:
-    """The sandbox company as these vendors show it; sources are named by silo, whoever the vendor is."""
-    revops = sandbox_company(folder, size, months)
+    """The noisy company as these vendors show it; sources are named by silo, whoever the vendor is.
+
+    Published whatever the gates find.
+    """
+    revops = sandbox_company(folder, size, months, noise=True)
     text = revops.config.read_text(encoding="utf-8")
     port = text.split("port = ")[1].split()[0]
     listed = 'vendors = ["hubspot", "mailshake", "stripe"]'
@@ -142,5 +156,5 @@ def seen_through(folder: Path, crm: str, email: str, billing: str, size: int, mo
         f'[sources.{silo}]\nsilo = "{silo}"\ntype = "{vendor}"\nbase_url = "http://127.0.0.1:{port}/{vendor}"\n'
         for silo, vendor in (("crm", crm), ("email", email), ("billing", billing))
     )
-    revops.config.write_text(text.replace(listed, "") + sources, encoding="utf-8")
+    revops.config.write_text(text.replace(listed, "") + sources + PUBLISHED_ANYWAY, encoding="utf-8")
     return revops

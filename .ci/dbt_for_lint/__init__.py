@@ -71,6 +71,8 @@ _functions: dict[str, Any] = {
     "source": lambda schema, table: f"{schema}.{table}",
     "config": lambda **_: "",
     "adapter": SimpleNamespace(quote=lambda name: f'"{name}"'),
+    "is_incremental": lambda: True,
+    "this": "this",
     "model": SimpleNamespace(columns={}),
     "target": SimpleNamespace(schema="main"),
 }

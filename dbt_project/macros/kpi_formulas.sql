@@ -68,6 +68,10 @@
         'renewal_rate_value': {'numerator': 'renewed_value_capped', 'denominator': 'due_value'},
         'renewal_rate_net': {'numerator': 'renewed_value', 'denominator': 'due_value'},
     },
+    'attribution': {
+        'attributed_pipeline': {'numerator': 'pipeline'},
+        'attributed_revenue': {'numerator': 'revenue'},
+    },
     'email': {
         'email_open_rate': {'numerator': 'opened', 'denominator': 'delivered'},
         'email_adjusted_open_rate': {

@@ -1,18 +1,37 @@
 -- The figures the gates compare, under the names they use for them. The only file here that names dbt's identity
 -- and core models. A statement ends with a semicolon at the end of a line.
 
--- CRM accounts that are there, with the resolved account they belong to, and the company domain they share with
--- other records (an address at a free-mail provider is none).
+-- CRM accounts that are there, with the resolved account they belong to and what shows it.
 create temp view gate_crm_accounts as
 select
-    accounts.source, accounts.account_id, links.account, accounts.lifecycle_stage, accounts.created_at,
-    domains.evidence as shared_domain, accounts.tax_id, accounts.billing_customer_id
+    accounts.source, accounts.account_id, links.account, links.method, accounts.lifecycle_stage,
+    accounts.created_at, accounts.billing_customer_id
 from crm.accounts as accounts
 left join identity.crm_accounts as links
     on accounts.source = links.source and accounts.account_id = links.account_id
-left join identity.links as domains
-    on 'crm:' || accounts.source || ':' || accounts.account_id = domains.record and domains.method = 'domain'
 where not coalesce(accounts.is_deleted, false);
+
+-- Who reads an address.
+create temp view gate_people as
+select email, person
+from identity.people;
+
+-- Pairs of records that may be one company or person, with the silo of each.
+create temp view gate_candidates as
+select
+    left_record, right_record, method, evidence, score, why,
+    case kind when 'account' then left_known_as end as account,
+    case
+        when split_part(left_record, ':', 1) in ('billing', 'customer') then 'billing'
+        when split_part(left_record, ':', 1) in ('recipient', 'event') then 'email'
+        else 'crm'
+    end as left_silo,
+    case
+        when split_part(right_record, ':', 1) in ('billing', 'customer') then 'billing'
+        when split_part(right_record, ':', 1) in ('recipient', 'event') then 'email'
+        else 'crm'
+    end as right_silo
+from identity.candidates;
 
 -- Every billing customer ever, with its resolved account.
 create temp view gate_billing_accounts as

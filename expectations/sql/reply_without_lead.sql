@@ -1,4 +1,4 @@
--- People who answered a campaign and are not in the CRM as a lead.
+-- People who answered a campaign and are not in the CRM as a lead, under any address of theirs.
 with replies as (
     select
         events.source,
@@ -22,13 +22,17 @@ select
     replies.replied_at + interval 1 day as grace_until
 from replies
 cross join gate_run as run
+left join gate_people as people
+    on replies.email = people.email
 where
     replies.replied_at + interval 1 day < run.as_of
     and not exists (
         select 1
         from crm.leads as leads
+        inner join gate_people as known
+            on lower(trim(leads.email)) = known.email
         where
-            lower(trim(leads.email)) = replies.email
+            known.person = people.person
             and leads.created_at < run.as_of
             and not coalesce(leads.is_deleted, false)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from sandbox.ledger.arithmetic import Exchange
-from sandbox.ledger.funnel import Journey, funnel_steps
+from sandbox.ledger.funnel import Funnel, Journey
 from sandbox.ledger.gaps import Gap, find_gaps
 from sandbox.ledger.identity import Identities
 from sandbox.ledger.kpis import KpiRow, Kpis
@@ -50,9 +50,9 @@ class Ledger:
         return renewals(self.revenue)
 
     @cached_property
-    def funnel_steps(self) -> dict[str, Journey]:
-        """Account -> first time at each step."""
-        return funnel_steps(self.world, self.identities)
+    def funnel(self) -> Funnel:
+        """Every journey, by prospect and cycle."""
+        return Funnel(self.world, self.identities, self.revenue, self.mrr_movements, self.renewals)
 
     @cached_property
     def gaps(self) -> list[Gap]:

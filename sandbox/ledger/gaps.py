@@ -110,19 +110,20 @@ def _duplicates(world: World, revenue: Revenue) -> list[Gap]:
 
 
 def _replies(world: World, revenue: Revenue) -> list[Gap]:
+    people = revenue.identities.people
     leads = set()
     for contact in world.crm.contacts:
         reached = {value for _, value in contact.history.get("lifecycle_stage", [])}
         reached.add(contact.lifecycle_stage)
         if contact.email and contact.archived_at is None and reached & LEAD_STAGES:
-            leads.add(contact.email.lower())
+            leads.add(people[f"contact:{contact.id}"])
     late = {
         event.recipient_id
         for event in world.email.events
         if event.event_type == "reply"
         and not event.is_machine
         and event.occurred_at + timedelta(days=1) < world.now
-        and event.email.lower() not in leads
+        and people[f"recipient:{event.recipient_id}"] not in leads
     }
     accounts = revenue.identities.recipients
     return [Gap("reply_without_lead", key, None, accounts[key], ZERO) for key in late]

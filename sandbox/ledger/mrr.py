@@ -91,10 +91,10 @@ class Revenue:
     def __init__(self, world: World, identities: Identities, exchange: Exchange) -> None:
         self.world, self.identities, self.exchange = world, identities, exchange
         self.prices: dict[str, Price] = {price.id: price for price in world.billing.prices}
-        self._discounts: dict[str, list[Discount]] = defaultdict(list)
+        self.discounts: dict[str, list[Discount]] = defaultdict(list)
         for discount in world.billing.discounts:
-            self._discounts[discount.subscription_id].append(discount)
-        self._unpaid = self._first_failures(world.billing.invoices, world.billing.payments)
+            self.discounts[discount.subscription_id].append(discount)
+        self.unpaid = self._first_failures(world.billing.invoices, world.billing.payments)
         self.subscriptions: dict[str, list[Subscription]] = defaultdict(list)
         for subscription in world.billing.subscriptions:
             self.subscriptions[identities.customers[subscription.customer_id]].append(subscription)
@@ -121,7 +121,7 @@ class Revenue:
             failed + GRACE < t
             and (invoice.paid_at is None or invoice.paid_at >= t)
             and (invoice.voided_at is None or invoice.voided_at >= t)
-            for failed, invoice in self._unpaid[subscription.id]
+            for failed, invoice in self.unpaid[subscription.id]
         )
 
     def counts(self, subscription: Subscription, t: datetime) -> bool:
@@ -154,7 +154,7 @@ class Revenue:
             return ZERO
         given = [
             d
-            for d in self._discounts[subscription.id]
+            for d in self.discounts[subscription.id]
             if d.starts_at < t and (d.ends_at is None or d.ends_at >= t)
         ]
         for discount in given:

@@ -25,6 +25,7 @@ class Renewal:
     due_at: datetime
     amount_due: Decimal
     amount_renewed: Decimal
+    renewed_at: datetime | None  # when the renewing term began
 
 
 def _later(anchor: datetime, months: int) -> datetime:
@@ -67,7 +68,7 @@ def renewals(revenue: Revenue) -> list[Renewal]:
             for due_at in term_ends(revenue, subscription, as_of):
                 due = revenue.of(subscription, due_at)
                 renewed = revenue.of(subscription, due_at + timedelta(days=1))
-                currency = subscription.currency
+                currency, since = subscription.currency, due_at
                 if renewed == ZERO:
                     later = sorted(
                         (s for s in subscriptions if due_at <= s.started_at < due_at + GRACE),
@@ -75,7 +76,8 @@ def renewals(revenue: Revenue) -> list[Renewal]:
                     )
                     if later:
                         currency = later[0].currency
-                        renewed = revenue.of(later[0], later[0].started_at + timedelta(days=1))
+                        since = later[0].started_at
+                        renewed = revenue.of(later[0], since + timedelta(days=1))
                 day = min(_month_end(due_at), last_day_before(as_of))
                 found.append(
                     Renewal(
@@ -84,6 +86,7 @@ def renewals(revenue: Revenue) -> list[Renewal]:
                         due_at=due_at,
                         amount_due=revenue.exchange.convert(due, subscription.currency, day),
                         amount_renewed=revenue.exchange.convert(renewed, currency, day),
+                        renewed_at=since if renewed else None,
                     )
                 )
     return sorted(found, key=lambda r: (r.due_at, r.subscription_id))

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
+from sandbox.noise import make_noise
 from sandbox.simulation.account import Scene, draw_profile, make_account
 from sandbox.simulation.catalogue import Catalogue
 from sandbox.simulation.finance import fill_finance
 from sandbox.simulation.outreach import Outreach
+from sandbox.simulation.people import true_people
 from sandbox.simulation.planted import plant
 from sandbox.simulation.prospect import Prospect
 from sandbox.simulation.staff import Staff, stages
@@ -58,10 +60,12 @@ def simulate(
     size: int = 300,
     start: datetime = START,
     now: datetime | None = None,
+    noise: bool = True,
 ) -> World:
     """The world of a company of about `size` accounts after `months`, or as it is at `now`.
 
-    The same arguments give the same world; a later `now` only adds to it.
+    The same arguments give the same world; a later `now` only adds to it. Without `noise` every record says
+    plainly whose it is; nothing else differs.
     """
     end = add_months(start, months)
     world = World(seed=seed, size=size, start=start, now=now or end, currency="USD")
@@ -87,6 +91,9 @@ def simulate(
         account = make_account(scene, seed, COLD_NUMBERS + place, f"cold-{place}")
         _live(begin, account, _Cold(account).begin)
 
+    world.truth.people = true_people(world)
+    if noise:
+        make_noise(world)
     _sort(world)
     fill_finance(world)
     return world

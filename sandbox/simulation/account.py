@@ -13,7 +13,8 @@ from sandbox.simulation import names
 from sandbox.simulation.catalogue import Catalogue
 from sandbox.simulation.staff import Staff
 from sandbox.simulation.timeline import Timeline
-from sandbox.world import Activity, Company, Contact, Customer, TrueAccount, World
+from sandbox.truth import TrueAccount
+from sandbox.world import Activity, Company, Contact, Customer, World
 
 LIFECYCLE = (
     "subscriber",

@@ -11,7 +11,8 @@ from sandbox.simulation.deals import Quote, Selling
 from sandbox.simulation.invoicing import Invoicing
 from sandbox.simulation.outreach import Outreach
 from sandbox.simulation.subscription import Plan
-from sandbox.world import Campaign, Company, Customer, PlantedGap
+from sandbox.truth import PlantedGap
+from sandbox.world import Campaign, Company, Customer
 
 #: Numbers of planted accounts start here, so that their ids never meet others'.
 FIRST_NUMBER = 1_000_000

@@ -1,4 +1,7 @@
-"""The default company from beginning to end: first run, second run, a month later, in this order."""
+"""The default company, without its noise, from beginning to end: first run, second run, a month later.
+
+In this order, and everything exact; what noise does to it is in test_identity.py.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import identity_quality
 import kpi_compare
 import ledger_compare
 import pytest
@@ -54,6 +58,8 @@ def assert_the_marts_are_the_truth(revops: Revops, truth: Ledger) -> None:
     """Movements, identities, renewals, funnel steps and KPIs to the cent; planted gaps and no others."""
     with revops.warehouse() as warehouse:
         assert ledger_compare.all_differences(warehouse, truth) == []
+        people = identity_quality.people_quality(warehouse, truth)
+        assert people.missed == [] and people.precision >= 0.99
     with revops.marts() as marts:
         assert kpi_compare.differences(marts, truth) == []
         found = marts.execute(
@@ -146,6 +152,13 @@ def test_commands_for_reading(revops: Revops) -> None:
     rows = revops.json("kpis", "--period", "month", "--by", "team", "--kpi", "win_rate")
     assert {row["segment"] for row in rows} == {"team"}
     assert revops("kpis", "--format", "csv").stdout.startswith("kpi,period,period_start,segment")
+    stuck = revops.json("bottlenecks")
+    assert [row["rank"] for row in stuck] == sorted(row["rank"] for row in stuck)
+    assert stuck[0]["revenue_stuck"] > 0 and len({row["quarter"] for row in stuck}) == 1
+    assert f"{stuck[0]['revenue_stuck']:,.2f}" in revops("bottlenecks").stdout
+    former = revops.json("bottlenecks", "--quarter", "2025-08-15")
+    assert {row["quarter"] for row in former} == {"2025-07-01"}
+    assert "no quarter is known by then" in revops("bottlenecks", "--quarter", "1999-01-01", exits=1).stderr
     gaps = revops.json("gaps", "--severity", "critical", "--owner", "finance")
     assert {(gap["severity"], gap["owner_team"]) for gap in gaps} == {("critical", "finance")}
     assert "there is no such value; there is" in revops("gaps", "--owner", "nobody", exits=1).stderr

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import duckdb
 
 from sandbox.ledger import Ledger
-from sandbox.ledger.funnel import funnel_steps
+from sandbox.ledger.attribution import MODELS, attribution
+from sandbox.ledger.bottlenecks import bottlenecks
+from sandbox.ledger.funnel import Funnel
 from sandbox.ledger.identity import Identities
-from sandbox.simulation.names import FREE_MAIL
 
 Connection = duckdb.DuckDBPyConnection
 Differences = list[str]
+#: What dbt has and what the truth is, by the same keys.
+Sides = tuple[dict[Any, tuple[Any, ...]], dict[Any, tuple[Any, ...]]]
 
 
 def all_differences(warehouse: Connection, ledger: Ledger) -> Differences:
@@ -32,8 +36,31 @@ def all_differences(warehouse: Connection, ledger: Ledger) -> Differences:
         opportunity_differences,
         renewal_differences,
         funnel_differences,
+        attribution_differences,
+        bottleneck_differences,
     ]
     return [difference for check in checks for difference in check(warehouse, ledger)]
+
+
+def differences_beyond_identity(warehouse: Connection, ledger: Ledger) -> Differences:
+    """Disagreements on what does not hang on who is who: subscriptions, deals and contracts, and their sums.
+
+    Closing MRR is compared by month, up to the cent that each account and currency is rounded to.
+    """
+    sold = [{key: row[1:] for key, row in side.items()} for side in _opportunities(warehouse, ledger)]
+    due = [{key: row[1] for key, row in side.items()} for side in _renewals(warehouse, ledger)]
+    differences = subscription_mrr_differences(warehouse, ledger)
+    differences += _unequal("opportunity", *sold) + _unequal("renewal's amount due", *due)
+    closing: dict[date, Decimal] = defaultdict(Decimal)
+    for movement in ledger.mrr_movements:
+        closing[movement.month] += movement.closing
+    months = warehouse.execute(
+        "select month, sum(closing), count(*) from core.mrr_monthly group by month order by month"
+    ).fetchall()
+    for month, found, accounts in months:
+        if abs(found - closing.pop(month)) > Decimal("0.01") * accounts:
+            differences.append(f"closing MRR of {month}: dbt has {found}")
+    return differences + [f"closing MRR of {month}: dbt has none" for month in closing]
 
 
 def identity_differences(warehouse: Connection, ledger: Ledger) -> Differences:
@@ -105,6 +132,10 @@ def movement_differences(warehouse: Connection, ledger: Ledger) -> Differences:
 
 def opportunity_differences(warehouse: Connection, ledger: Ledger) -> Differences:
     """Deals: account, outcome, kind, days, and once closed the amount and the team."""
+    return _unequal("opportunity", *_opportunities(warehouse, ledger))
+
+
+def _opportunities(warehouse: Connection, ledger: Ledger) -> Sides:
     accounts = _true_accounts(warehouse, ledger)
     found = {
         key: (account and accounts[account], outcome, kind, created, closed, *(rest if closed else ()))
@@ -126,11 +157,15 @@ def opportunity_differences(warehouse: Connection, ledger: Ledger) -> Difference
         )
         for o in ledger.opportunities
     }
-    return _unequal("opportunity", _to_second(found), true)
+    return _to_second(found), true
 
 
 def renewal_differences(warehouse: Connection, ledger: Ledger) -> Differences:
     """Contracts fallen due, with both amounts."""
+    return _unequal("renewal", *_renewals(warehouse, ledger))
+
+
+def _renewals(warehouse: Connection, ledger: Ledger) -> Sides:
     accounts = _true_accounts(warehouse, ledger)
     found = {
         (subscription, due): (accounts[account], amount_due, amount_renewed)
@@ -141,41 +176,132 @@ def renewal_differences(warehouse: Connection, ledger: Ledger) -> Differences:
     true = {
         (r.subscription_id, r.due_at): (r.account, r.amount_due, r.amount_renewed) for r in ledger.renewals
     }
-    return _unequal("renewal", _to_second(found), _to_second(true))
+    return _to_second(found), _to_second(true)
 
 
 def funnel_differences(warehouse: Connection, ledger: Ledger) -> Differences:
-    """When each true account first reached each step.
-
-    A private address that is no contact's belongs to no company as far as any silo knows: what it was sent
-    does not count here.
-    """
-    world = ledger.world
-    contacts = {contact.email.lower() for contact in world.crm.contacts if contact.email}
-    known = Identities(world.truth)
-    for recipient in world.email.recipients:
-        email = recipient.email.lower()
-        if email.split("@")[1] in FREE_MAIL and email not in contacts:
-            known.recipients.pop(recipient.id, None)
-    true = {
-        (journey.account, step): when
-        for journey in funnel_steps(world, known).values()
-        for step, when in journey.reached.items()
-    }
-    accounts = _true_accounts(warehouse, ledger)
-    by_domain = {
-        recipient.email.lower().split("@")[1]: ledger.identities.recipients[recipient.id]
-        for recipient in world.email.recipients
-    }
-    found: dict[tuple[str, str], datetime] = {}
-    for journey, account, step, when in warehouse.execute(
-        "select journey_id, account, step, min(occurred_at) from core.funnel_events"
-        " where not is_imputed group by all"
+    """Every step of every journey: when, which record shows it, whether it is imputed; and their totals."""
+    names, funnel = _prospects(warehouse, ledger), _funnel(warehouse, ledger)
+    found = {}
+    for prospect, cycle, step, stage, at, silo, record, imputed in warehouse.execute(
+        "select journeys.prospect, journeys.cycle, step, stage, occurred_at, silo, record_id, is_imputed"
+        " from marts.funnel_steps inner join core.journeys using (journey_id)"
     ).fetchall():
-        company = accounts[account] if account else by_domain.get(journey.removeprefix("domain:"))
-        if company is not None:
-            found[company, step] = min(found.get((company, step), when), when)
-    return _unequal("funnel step", _to_second(found), _to_second(true))
+        name = step if stage == "(none)" else f"stage:{stage}"
+        record = (
+            record.rsplit("-", 1)[-1] if silo == "email" else record
+        )  # ids of events have their kind before
+        found[names(prospect), cycle, name] = (at, None if imputed else f"{silo}:{record}")
+    true = {
+        (*key, name): (at, None if name in journey.imputed else journey.records[name])
+        for key, journey in funnel.journeys.items()
+        for name, at in journey.reached.items()
+    }
+    differences = _unequal("funnel step", _to_second(found), _to_second(true))
+    steps = [name for name in sorted({key[2] for key in true}) if not name.startswith("stage:")]
+    wide = warehouse.execute(
+        f"select journeys.prospect, journeys.cycle, {', '.join(f'{step}_at' for step in steps)}"
+        " from marts.funnel inner join core.journeys using (journey_id)"
+    ).fetchall()
+    published = {
+        (names(prospect), cycle, step): at
+        for prospect, cycle, *times in wide
+        for step, at in zip(steps, times, strict=True)
+        if at is not None
+    }
+    whole = {key: at for key, (at, _) in true.items() if key[2] in steps}
+    differences += _unequal("journey's step", _to_second(published), _to_second(whole))
+    totals = warehouse.execute(
+        f"select {', '.join(f'count({step}_at)' for step in steps)} from marts.funnel"
+    ).fetchall()[0]
+    counted = {step: sum(1 for key in whole if key[2] == step) for step in steps}
+    return differences + _unequal("journeys at step", dict(zip(steps, totals, strict=True)), counted)
+
+
+def attribution_differences(warehouse: Connection, ledger: Ledger) -> Differences:
+    """What each channel and campaign earned of every deal, by model; totals by month, and of KPIs."""
+    credits = attribution(_funnel(warehouse, ledger), ledger.exchange)
+    true = {key: tuple(parts.values()) for key, parts in credits.items()}
+    found = {
+        (deal, measure, channel, campaign and campaign.split(":")[1]): tuple(parts)
+        for deal, measure, channel, campaign, *parts in warehouse.execute(
+            "select opportunity_id, measure, channel, campaign_key, "
+            + ", ".join(f"sum({model})" for model in MODELS)
+            + " from core.attribution group by all"
+        ).fetchall()
+    }
+    differences = _unequal("credit", found, true)
+    deals = {deal.id: deal for deal in ledger.world.crm.deals}
+    totals: dict[tuple[str, str, date, str], Decimal] = defaultdict(Decimal)
+    for (deal, measure, channel, _), parts in true.items():
+        at = deals[deal].created_at if measure == "pipeline" else deals[deal].closed_at
+        assert at is not None
+        for model, part in zip(MODELS, parts, strict=True):
+            totals[measure, model, at.date().replace(day=1), channel] += part
+    published = {
+        (measure, model, month, channel): amount
+        for measure in ("pipeline", "revenue")
+        for model, month, channel, amount in warehouse.execute(
+            f"select model, month, channel, sum({measure}) from marts.attribution group by all"
+        ).fetchall()
+    }
+    differences += _unequal("channel's month", _not_zero(published), _not_zero(totals))
+    kpis = warehouse.execute(
+        "select split_part(kpi, '_', 2), 'position_based', period_start, segment_value, value"
+        " from marts.kpi_values where kpi like 'attributed_%' and segment = 'channel' and period = 'month'"
+    ).fetchall()
+    canonical = {key: amount for key, amount in totals.items() if key[1] == "position_based"}
+    shown = {tuple(key): value for *key, value in kpis}
+    return differences + _unequal("KPI", _not_zero(shown), _not_zero(canonical))
+
+
+def bottleneck_differences(warehouse: Connection, ledger: Ledger) -> Differences:
+    """Deals in each stage of the CRM, by quarter and team: how many, how long, and what is stuck."""
+    found = {
+        (quarter, stage, team): tuple(figures)
+        for quarter, stage, team, *figures in warehouse.execute(
+            "select quarter, stage, team, entered, advanced, exited, waiting, stuck, revenue_stuck,"
+            " median_days from marts.bottlenecks where step = 'opportunity'"
+        ).fetchall()
+    }
+    true = {
+        key: (b.entered, b.advanced, b.exited, b.waiting, b.stuck, b.revenue_stuck, b.median)
+        for key, b in bottlenecks(ledger.world, ledger.exchange, ledger.opportunities).items()
+    }
+    return _unequal("bottleneck", found, true)
+
+
+def _not_zero(amounts: dict[Any, Decimal]) -> dict[Any, Decimal]:
+    return {key: amount for key, amount in amounts.items() if amount}
+
+
+def _funnel(warehouse: Connection, ledger: Ledger) -> Funnel:
+    """The true journeys.
+
+    Whom an address belongs to that neither CRM nor billing has, dbt may not know: they travel as it says.
+    """
+    names, placed = _prospects(warehouse, ledger), _placed(warehouse)
+    known = Identities(ledger.world.truth)
+    for recipient in ledger.world.email.recipients:
+        if recipient.email.lower() in placed:
+            known.recipients[recipient.id] = names(placed[recipient.email.lower()])
+    return Funnel(ledger.world, known, ledger.revenue, ledger.mrr_movements, ledger.renewals)
+
+
+def _placed(warehouse: Connection) -> dict[str, str]:
+    """Address -> whose journey dbt takes its e-mail to be part of."""
+    return dict(
+        warehouse.execute(
+            "select distinct lower(trim(email)), prospect from core.funnel_records as records"
+            " inner join email.events on records.silo = 'email' and records.record_id = events.event_id"
+        ).fetchall()
+    )
+
+
+def _prospects(warehouse: Connection, ledger: Ledger) -> Callable[[str], str]:
+    """The true account that a prospect in dbt is; its own name if it is none."""
+    accounts = _true_accounts(warehouse, ledger)
+    return lambda prospect: accounts.get(prospect, prospect)
 
 
 def _true_accounts(warehouse: Connection, ledger: Ledger) -> dict[str, str]:

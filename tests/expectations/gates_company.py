@@ -270,13 +270,20 @@ _MODELS = """
 create schema if not exists identity;
 create schema if not exists core;
 create or replace table identity.crm_accounts as
-select source, account_id, split_part(domain, '.', 1) as account from crm.accounts;
+select source, account_id, split_part(domain, '.', 1) as account, 'domain' as method from crm.accounts;
 create or replace table identity.billing_customers as
 select source, customer_id, replace(customer_id, 'cus_', '') as account from billing.customers;
+create or replace table identity.people as
+select distinct lower(email) as email, replace(lower(email), '+sales', '') as person
+from (select email from crm.leads union all select email from email.recipients);
 create or replace table identity.links as
 select 'crm:' || source || ':' || account_id as record, 'domain:' || domain as match_key, 'domain' as method,
     domain as evidence
 from crm.accounts where domain is not null;
+create or replace table identity.candidates (
+    kind text, left_record text, left_known_as text, right_record text, right_known_as text, method text,
+    score double, evidence text, why text
+);
 create or replace table core.closing_rates as
 select cast(month as date) as month, currency, rate
 from generate_series(timestamp '2025-01-01', timestamp '2025-12-01', interval 1 month) as months (month)

@@ -138,6 +138,27 @@ CORRUPTIONS: dict[str, tuple[Callable[[Path], None], tuple[str | None, str | Non
         "600",
         False,
     ),
+    "ambiguous_identity": (
+        sql(
+            "insert into identity.candidates values ('account', 'crm:hub:a1', 'acme', 'billing:pay:cus_cork',"
+            " 'cork', 'likeness', 0.7, 'alike', null)"
+        ),
+        ("crm:hub:a1", "billing:pay:cus_cork"),
+        "0",
+        False,
+    ),
+    "contradicting_ids": (
+        sql("update crm.accounts set billing_customer_id = 'cus_cork' where account_id = 'a1'"),
+        ("a1", "cus_cork"),
+        "1200",
+        False,
+    ),
+    "duplicate_people": (
+        add("crm.contacts", contact_id="p9", email=" Ann@Acme.test", created_at=at(2025, 2, 1)),
+        ("p1", "p9"),
+        "0",
+        False,
+    ),
     "duplicate_accounts": (
         remodelled(
             add(
@@ -313,6 +334,14 @@ def test_high_gap_never_holds(warehouse: Path) -> None:
     assert not gates(warehouse).held
 
 
+def test_a_lead_under_another_address_of_the_person_is_one(warehouse: Path) -> None:
+    other = sql("update crm.leads set email = 'dora+sales@dune.test'")
+    other(warehouse)
+    assert broken(gates(warehouse)) == {"reply_without_lead"}
+    remodelled(other)(warehouse)
+    assert broken(gates(warehouse)) == set()
+
+
 def test_deal_within_grace_is_no_gap(warehouse: Path) -> None:
     remodelled(add("crm.opportunities", **LATE_WIN | {"closed_at": AS_OF - timedelta(days=7)}))(warehouse)
     assert broken(gates(warehouse)) == set()
@@ -325,7 +354,9 @@ def test_gates_of_absent_silos_do_not_run_and_resolve_nothing(warehouse: Path) -
     file = warehouse.with_name("register.parquet")
     crm_only = [source for source in SOURCES if source.silo == "crm"]
     report = evaluate(warehouse, file, crm_only, AS_OF + HOUR, "USD")
-    assert {result.gap_type for result in report.results if result.place == "seam"} == {"duplicate_accounts"}
+    assert {result.gap_type for result in report.results if result.place == "seam"} == {
+        *("ambiguous_identity", "duplicate_accounts", "duplicate_people")
+    }
     assert [row["resolved_at"] for row in register(warehouse)] == [None]
 
 

@@ -1,4 +1,4 @@
-"""The default world of three seeds, and the ledger of each, made once."""
+"""The default world of three seeds, without noise, and the ledger of each, made once."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from sandbox.world import World
 
 @pytest.fixture(scope="session", params=[7, 11, 23])
 def ledger(request: pytest.FixtureRequest) -> Ledger:
-    return Ledger(simulate(request.param))
+    return Ledger(simulate(request.param, noise=False))
 
 
 @pytest.fixture(scope="session")

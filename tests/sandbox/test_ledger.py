@@ -9,6 +9,8 @@ import pytest
 
 from sandbox.ledger import Ledger
 from sandbox.ledger.arithmetic import cents, monthly, quantile, ratio
+from sandbox.ledger.attribution import MODELS, attribution, shared, weights
+from sandbox.ledger.bottlenecks import kaplan_meier
 from sandbox.ledger.mrr import bridge_rates, movement
 from sandbox.ledger.sales import Opportunity, Sales
 from sandbox.simulation import simulate
@@ -102,6 +104,43 @@ def test_g3_sales() -> None:
     assert quantile([], Fraction(9, 10)) is None
 
 
+def test_g6_stages() -> None:
+    over, there = [(2, True), (4, True), (6, True)], [(5, False), (8, False), (10, False)]
+    assert kaplan_meier([*over, *there]) == 6
+    assert kaplan_meier(over) == 4  # as if nobody were waiting
+    assert kaplan_meier(there) is None
+
+
+def test_credit_is_shared_out_to_the_cent() -> None:
+    five = weights("position_based", 5)
+    assert sum(five) == 1 and five[0] == five[-1] == Fraction(2, 5)
+    assert shared(Decimal(100), five) == [Decimal(part) for part in ("40", "6.67", "6.67", "6.66", "40")]
+    assert shared(Decimal("0.05"), weights("linear", 2)) == [Decimal("0.03"), Decimal("0.02")]
+    assert weights("position_based", 2) == [Fraction(1, 2)] * 2
+    assert weights("first_touch", 3) == [1, 0, 0] and weights("last_touch", 3) == [0, 0, 1]
+
+
+def test_attribution_adds_up(ledger: Ledger) -> None:
+    credits = attribution(ledger.funnel, ledger.exchange)
+    won = sum(o.amount or 0 for o in ledger.opportunities if o.outcome == "won")
+    for model in MODELS:
+        assert sum(parts[model] for key, parts in credits.items() if key[1] == "revenue") == won
+    of_model = [[parts[model] for parts in credits.values()] for model in MODELS]
+    assert len({tuple(amounts) for amounts in of_model}) == len(MODELS)
+
+
+def test_whoever_comes_back_begins_another_journey(ledger: Ledger) -> None:
+    journeys = ledger.funnel.journeys
+    again = [journey for journey in journeys.values() if journey.cycle > 1]
+    assert again
+    for journey in again:
+        former = journeys[journey.prospect, journey.cycle - 1]
+        ended = ledger.funnel.cycles[journey.prospect][journey.cycle - 2]
+        assert min(former.reached.values()) < ended < min(journey.reached.values())
+    for name in ("renewed", "expanded", "contracted", "churned", "reactivated"):
+        assert any(name in journey.reached for journey in journeys.values()), name
+
+
 def test_bridge_closes_and_links(ledger: Ledger) -> None:
     rows = ledger.mrr_movements
     assert [row for row in rows if row.residual] == []
@@ -151,7 +190,8 @@ def test_only_planted_gaps(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("days", [-13, 6, 47])
 def test_no_gap_appears_while_the_clock_moves(days: int) -> None:
-    world = simulate(19, size=120, now=datetime(2026, 11, 1, 3, tzinfo=UTC) + timedelta(days=days))
+    now = datetime(2026, 11, 1, 3, tzinfo=UTC) + timedelta(days=days)
+    world = simulate(19, size=120, now=now, noise=False)
     planted = {(g.gap_type, g.key_left, g.key_right) for g in world.truth.gaps}
     assert {(g.gap_type, g.key_left, g.key_right) for g in Ledger(world).gaps} <= planted
 
@@ -200,7 +240,7 @@ def test_everyone_is_somebody(ledger: Ledger) -> None:
     assert {c.id for c in world.crm.contacts} == set(known.contacts)
     assert {c.id for c in world.billing.customers} == set(known.customers)
     assert {r.id for r in world.email.recipients} == set(known.recipients)
-    steps = ledger.funnel_steps
+    steps = ledger.funnel.journeys
     assert all(j.reached["opportunity"] <= j.reached["won"] for j in steps.values() if "won" in j.reached)
     reached = [sum(1 for j in steps.values() if step in j.reached) for step in ("lead", "mql", "sql", "won")]
     assert reached == sorted(reached, reverse=True) and reached[-1] > 50

@@ -1,41 +1,18 @@
 """The simulated company: same arguments, same world; a later clock only adds; everything happens in it."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+from world_records import born, key_of, moments, records
 
 from sandbox.files import write_finance
 from sandbox.simulation import simulate
 from sandbox.world import Subscription, World
 
 SMALL: dict[str, Any] = {"seed": 5, "months": 14, "size": 40}
-
-
-def records(world: World) -> Iterator[tuple[str, Any]]:
-    for silo in (world.crm, world.email, world.billing, world.finance):
-        for name, found in vars(silo).items():
-            for record in found:
-                yield name, record
-
-
-def moments(value: Any) -> Iterator[datetime]:
-    """Every instant in a record that tells what happened (not what is still to come)."""
-    if isinstance(value, datetime):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from moments(part)
-    elif isinstance(value, dict):
-        yield from moments(list(value.values()))
-    elif is_dataclass(value):
-        ahead = {"current_period_end", "period_end", "cancel_at", "ends_at", "due_at", "trial_end"}
-        for field in fields(value):
-            if field.name not in ahead:
-                yield from moments(getattr(value, field.name))
 
 
 def test_same_arguments_same_world() -> None:
@@ -69,15 +46,6 @@ def test_a_later_clock_only_adds() -> None:
     assert stamped
     assert all(moment >= early_clock for moment in stamped)
     assert early.truth.gaps == late.truth.gaps[: len(early.truth.gaps)]
-
-
-def key_of(record: Any) -> Any:
-    return getattr(record, "id", None) or (record.rate_date, record.currency)
-
-
-def born(record: Any) -> Any:
-    names = ("created_at", "added_at", "occurred_at", "attempted_at", "starts_at", "submitted_at")
-    return next((getattr(record, name) for name in names if hasattr(record, name)), None)
 
 
 def test_ids_are_unique_and_links_lead_somewhere(world: World) -> None:

@@ -31,12 +31,16 @@ def faults(path: Path) -> list[str]:
 
 UNKNOWN_KEYS = [
     ('compny = "x"\n' + CRM, "unknown key 'compny'; did you mean 'company'?"),
-    ('name = "x"\n' + CRM, "unknown key 'name'. There is company, policies, sandbox, sources, thresholds"),
+    (
+        'name = "x"\n' + CRM,
+        "unknown key 'name'. There is company, funnel, policies, sandbox, sources, thresholds",
+    ),
     ('path = "x"\n' + CRM, "unknown key 'path'. Remove it"),
     (CRM + '[company]\ncurency = "EUR"', "[company]: unknown key 'curency'; did you mean 'currency'?"),
     (CRM + 'base_ulr = "x"', "[sources.crm]: unknown key 'base_ulr'; did you mean 'base_url'?"),
     (CRM + 'name = "x"', "[sources.crm]: unknown key 'name'. The name is the table's key; remove it"),
     (CRM + "[policies]\nchurn = 1", "[policies]: unknown key 'churn'; did you mean 'churn_date'?"),
+    (CRM + "[funnel]\nmql_status = []", "[funnel]: unknown key 'mql_status'; did you mean 'mql_statuses'?"),
     (CRM + "[thresholds]\nhold = 1", "[thresholds]: unknown key 'hold'. There is hold_share"),
     (CRM + "[sandbox]\nprt = 1", "[sandbox]: unknown key 'prt'; did you mean 'port'?"),
 ]
@@ -50,6 +54,7 @@ WRONG_TYPES = [
         CRM + '[company]\nfiscal_year_start = "4"',
         "[company]: fiscal_year_start = '4': input should be a valid integer",
     ),
+    (CRM + '[funnel]\nreplied = "reply"', "[funnel]: replied = 'reply': input should be a valid list"),
     (CRM + "lag_minutes = 1.5", "[sources.crm]: lag_minutes = 1.5: input should be a valid integer"),
     (
         CRM + '[policies]\npast_due_grace_days = "30"',
@@ -67,6 +72,15 @@ WRONG_TYPES = [
 ]
 
 BAD_VALUES = [
+    (
+        CRM + '[funnel]\nengaged = ["open", "opend"]',
+        "[funnel]: engaged = ['open', 'opend']: no e-mail event is called 'opend'; did you mean 'open'?",
+    ),
+    (
+        CRM + '[funnel]\nmql = "qualified"',
+        "[funnel]: mql = 'qualified': crm.leads has no such date. There is converted_at, created_at,"
+        " first_response_at, mql_at, sql_at",
+    ),
     (CRM + '[company]\nname = ""', "[company]: name = '': string should have at least 1 character"),
     (
         CRM + '[company]\ncurrency = "euro"',
@@ -140,6 +154,7 @@ BAD_VALUES = [
         "[sandbox]: vendors: 'hubspot' shows the same company as 'hubspot', which would count twice. "
         "Remove one of them",
     ),
+    (CRM + "[sandbox]\nnoise = 0.5", "[sandbox]: noise = 0.5: input should be a valid boolean"),
     (CRM + "[sandbox]\nsize = 1", "[sandbox]: size = 1: input should be greater than or equal to 20"),
 ]
 
@@ -293,3 +308,62 @@ def test_a_file_written_by_an_editor_that_marks_utf8_is_read(tmp_path: Path) -> 
 )
 def test_the_files_of_the_project_can_be_used(file: str, silos: list[str]) -> None:
     assert load_config(ROOT / file).silos == silos
+
+
+HEAD = "action,left,right,who,why\n"
+OVERRIDES = [
+    (
+        "action,left,right,who\n",
+        "line 1: the columns are action,left,right,who. Write action,left,right,who,why",
+    ),
+    (HEAD + "join,crm:crm:1,crm:crm:2,ann,same", "line 2: action 'join' is not known. Write link or apart"),
+    (
+        HEAD + "link,crm:crm:1,company 2,ann,same",
+        "line 2: right 'company 2' names no record. Write <kind>:<source>:<id>, such as crm:hubspot:123; "
+        "kinds are crm, billing, contact, lead, customer, recipient, event",
+    ),
+    (
+        HEAD + "link,crm:crn:1,crm:crm:2,ann,same",
+        "line 2: left 'crm:crn:1': there is no source 'crn' in revops.toml. Did you mean 'crm'?",
+    ),
+    (
+        HEAD + "link,crm:crm:1,billing:pay:2,ann,same",
+        "line 2: right 'billing:pay:2': there is no source 'pay' in revops.toml. There is crm",
+    ),
+    (
+        HEAD + "link,crm:crm:1,contact:crm:2,ann,same",
+        "line 2: one record is a company's, the other a person's. Name two of one kind",
+    ),
+    (HEAD + "apart,crm:crm:1,crm:crm:1,ann,same", "line 2: left and right are the same record. Name two"),
+    (HEAD + "link,crm:crm:1,crm:crm:2,,same", "line 2: who is empty. Say who decided it"),
+    (HEAD + "link,crm:crm:1,crm:crm:2,ann, ", "line 2: why is empty. Give the reason"),
+    (HEAD + "\nlink,crm:crm:1,crm:crm:2,ann", "line 3 has 4 columns instead of 5. Quote cells with commas"),
+    (
+        HEAD + "link,crm:crm:1,crm:crm:2,ann,same\napart,crm:crm:2,crm:crm:1,bo,not",
+        "line 3: says apart where line 2 says link. Remove one of them",
+    ),
+    (
+        HEAD + "link,crm:crm:1,crm:crm:2,ann,same\nlink,crm:crm:2,crm:crm:1,bo,same",
+        "line 3: says the same as line 2. Remove one of them",
+    ),
+    (None, "cannot be read: No such file or directory. Correct the path, or remove it"),
+]
+
+
+@pytest.mark.parametrize(("written", "says"), OVERRIDES)
+def test_a_bad_decision_about_who_is_who_is_refused(tmp_path: Path, written: str | None, says: str) -> None:
+    if written is not None:
+        (tmp_path / "who.csv").write_text(written)
+    config = write(tmp_path, CRM + '[company]\nidentity_overrides = "who.csv"')
+    (fault,) = faults(config)
+    assert fault.removeprefix(str(tmp_path / "who.csv")).lstrip(", :") == says
+
+
+def test_decisions_about_who_is_who(tmp_path: Path) -> None:
+    (tmp_path / "who.csv").write_text(
+        HEAD
+        + 'link,crm:crm:1,crm:crm:2,ann,"one, since 2024"\n\napart,contact:crm:a:b,lead:crm:2,bo,brothers\n',
+        encoding="utf-8-sig",
+    )
+    config = load_config(write(tmp_path, CRM + '[company]\nidentity_overrides = "who.csv"'))
+    assert config.company.identity_overrides == tmp_path / "who.csv"

@@ -136,6 +136,7 @@ final as (
         owners.region,
         owned.product,
         owned.lead_source,
+        owned.campaign_id,
         owned.opportunity_type,
         owned.pipeline,
         owned.stage,

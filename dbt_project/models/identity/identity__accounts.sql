@@ -35,16 +35,15 @@ described as (
         coalesce(crm_accounts.country, billing_customers.country) as country
 
     from records
+    -- With the silo on its own side the join would compare every row with every other.
     left join crm_accounts
         on
-            records.silo = 'crm'
-            and records.source = crm_accounts.source
-            and records.record_id = crm_accounts.account_id
+            records.source = crm_accounts.source
+            and case records.silo when 'crm' then records.record_id end = crm_accounts.account_id
     left join billing_customers
         on
-            records.silo = 'billing'
-            and records.source = billing_customers.source
-            and records.record_id = billing_customers.customer_id
+            records.source = billing_customers.source
+            and case records.silo when 'billing' then records.record_id end = billing_customers.customer_id
 
 ),
 

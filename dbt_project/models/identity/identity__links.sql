@@ -1,5 +1,5 @@
--- A customer's explicit ids decide; without any the tax id does, then the e-mail address, then the domain.
--- What is ambiguous (an id two sources use, an address at two companies) links nothing.
+-- A customer's explicit ids decide; without any the tax id does, then the e-mail address, then the domain,
+-- then the name. What is ambiguous (an id two sources use, an address at two companies) links nothing.
 with
 
 crm_accounts as (
@@ -8,7 +8,7 @@ crm_accounts as (
         *,
         'crm:' || source || ':' || account_id as record,
         {{ company_domain('domain') }} as company_domain,
-        nullif(regexp_replace(upper(tax_id), '[^0-9A-Z]', '', 'g'), '') as tax_number
+        {{ tax_number('tax_id') }} as tax_number
 
     from {{ ref('crm__accounts') }}
 
@@ -26,9 +26,27 @@ billing_customers as (
         *,
         'billing:' || source || ':' || customer_id as record,
         coalesce({{ company_domain('domain') }}, {{ company_domain('email') }}) as company_domain,
-        nullif(regexp_replace(upper(tax_id), '[^0-9A-Z]', '', 'g'), '') as tax_number
+        {{ tax_number('tax_id') }} as tax_number
 
     from {{ ref('billing__customers') }}
+
+),
+
+features as (
+
+    select * from {{ ref('identity__account_features') }}
+
+),
+
+scores as (
+
+    select * from {{ ref('identity__account_scores') }}
+
+),
+
+overrides as (
+
+    select * from {{ ref('identity__overrides') }}
 
 ),
 
@@ -124,7 +142,7 @@ by_address as (
 
     from not_named
     inner join crm_contacts as contacts
-        on lower(trim(not_named.email)) = lower(trim(contacts.email))
+        on {{ normal_email('not_named.email') }} = {{ normal_email('contacts.email') }}
     inner join crm_accounts
         on contacts.source = crm_accounts.source and contacts.account_id = crm_accounts.account_id
     anti join same_tax_number
@@ -134,6 +152,14 @@ by_address as (
 
 ),
 
+crm_domains as (
+
+    select distinct company_domain from crm_accounts
+    where company_domain is not null
+
+),
+
+-- A domain that no CRM account has may be an accountant's, who pays for many.
 by_domain as (
 
     select
@@ -145,27 +171,126 @@ by_domain as (
         on not_named.record = same_tax_number.record
     anti join by_address
         on not_named.record = by_address.billing_record
-    where not_named.company_domain is not null
+    semi join crm_domains
+        on not_named.company_domain = crm_domains.company_domain
+
+),
+
+-- Customers of which nothing firmer than their name is known, and every CRM account.
+known_by_name as (
+
+    select features.*
+    from features
+    anti join explicit
+        on features.record = explicit.billing_record and explicit.crm_record is not null
+    anti join same_tax_number
+        on features.record = same_tax_number.record
+    anti join by_address
+        on features.record = by_address.billing_record
+    anti join crm_domains
+        on features.silo = 'billing' and features.domain = crm_domains.company_domain
+
+),
+
+-- Two legal forms of a name are two companies; a record without one could then be either.
+by_name as (
+
+    select
+        record,
+        'name:' || min(record) over same_form as match_key,
+        core,
+        country
+
+    from (
+        select
+            *,
+            case
+                when
+                    min(legal_form) over (partition by core, country)
+                    <> max(legal_form) over (partition by core, country)
+                    then coalesce(legal_form, '')
+            end as telling_form
+
+        from known_by_name
+        where core is not null and country is not null
+    ) as names
+    window same_form as (partition by core, country, telling_form)
+
+),
+
+likely as (
+
+    select
+        pairs.*,
+        'pair:' || pairs.left_record || '|' || pairs.right_record as match_key
+
+    from ({{ scored_pairs('scores') }}) as pairs
+    semi join known_by_name as one
+        on pairs.left_record = one.record
+    semi join known_by_name as other
+        on pairs.right_record = other.record
+    where pairs.is_linked
+
+),
+
+merged as (
+
+    select
+        merger.record as merged_record,
+        winner.record,
+        'merged:' || winner.record as match_key,
+        'into ' || winner.account_id as evidence
+
+    from crm_accounts as merger
+    inner join crm_accounts as winner
+        on merger.source = winner.source and merger.merged_into_id = winner.account_id
+
+),
+
+decided as (
+
+    select
+        overrides.left_record,
+        overrides.right_record,
+        'override:' || overrides.left_record || '|' || overrides.right_record as match_key,
+        concat_ws(': ', overrides.who, overrides.why) as evidence
+
+    from overrides
+    semi join features as one
+        on overrides.left_record = one.record
+    semi join features as other
+        on overrides.right_record = other.record
+    where overrides.action = 'link'
 
 ),
 
 links as (
 
-    select crm_record as record, match_key, method, evidence from explicit
+    select record, match_key, 'merged' as method, evidence, 1.0 as score from merged
     union all
-    select billing_record, match_key, method, evidence from explicit
+    select merged_record, match_key, 'merged', evidence, 1.0 from merged
     union all
-    select record, 'tax_id:' || tax_number, 'tax_id', tax_number from crm_accounts
+    select unnest([left_record, right_record]), match_key, 'override', evidence, 1.0 from decided
     union all
-    select record, 'tax_id:' || tax_number, 'tax_id', tax_number from not_named
+    select crm_record, match_key, method, evidence, 1.0 from explicit
     union all
-    select billing_record, match_key, 'email', evidence from by_address
+    select billing_record, match_key, method, evidence, 1.0 from explicit
     union all
-    select unnest(crm_records), match_key, 'email', evidence from by_address
+    select record, 'tax_id:' || tax_number, 'tax_id', tax_number, 0.995 from crm_accounts
     union all
-    select record, 'domain:' || company_domain, 'domain', company_domain from crm_accounts
+    select record, 'tax_id:' || tax_number, 'tax_id', tax_number, 0.995 from not_named
     union all
-    select record, 'domain:' || company_domain, 'domain', company_domain from by_domain
+    select billing_record, match_key, 'email', evidence, 0.99 from by_address
+    union all
+    select unnest(crm_records), match_key, 'email', evidence, 0.99 from by_address
+    union all
+    select record, 'domain:' || company_domain, 'domain', company_domain, 0.98 from crm_accounts
+    union all
+    select record, 'domain:' || company_domain, 'domain', company_domain, 0.98 from by_domain
+    union all
+    select record, match_key, 'name', 'name and country ' || country, 0.95 from by_name
+    union all
+    select unnest([left_record, right_record]), match_key, 'likeness', evidence, score from likely
 
 ),
 
@@ -175,12 +300,13 @@ final as (
         record,
         match_key,
         method,
-        evidence
+        evidence,
+        cast(score as double) as score
 
     from links
     where record is not null and match_key is not null
     -- A key that only one record has links nothing.
-    qualify count(distinct record) over (partition by match_key) > 1
+    qualify min(record) over (partition by match_key) <> max(record) over (partition by match_key)
 
 )
 

@@ -71,6 +71,7 @@ published as (
     union all
     select 'steps of journeys', 'funnel_conversion', sum(entered)
     from {{ ref('marts__funnel_conversion') }}
+    where segment = 'region'
 
 ),
 

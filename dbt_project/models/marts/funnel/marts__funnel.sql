@@ -1,9 +1,39 @@
-{%- set steps = funnel_steps() -%}
+{%- set steps = funnel_steps() | map(attribute='step') | list -%}
 with
 
 events as (
 
     select * from {{ ref('core__funnel_events') }}
+
+),
+
+steps as (
+
+    select
+        *,
+        source || ':' || record_id as key,
+        silo || ':' || key as witness
+
+    from {{ ref('marts__funnel_steps') }}
+    where stage = '(none)'
+
+),
+
+cycles as (
+
+    select * from {{ ref('core__journeys') }}
+
+),
+
+leads as (
+
+    select * from {{ ref('crm__leads') }}
+
+),
+
+owners as (
+
+    select * from {{ ref('crm__owners') }}
 
 ),
 
@@ -13,22 +43,9 @@ opportunities as (
 
 ),
 
-email_events as (
+contacted as (
 
-    select * from {{ ref('email__events') }}
-
-),
-
-recipients as (
-
-    select * from {{ ref('email__recipients') }}
-
-),
-
-email_leads as (
-
-    select * from {{ ref('email__leads') }}
-    where not coalesce(is_deleted, false)
+    select * from {{ ref('core__outreach') }}
 
 ),
 
@@ -38,106 +55,27 @@ subscriptions as (
 
 ),
 
-positions as (
-
-    select
-        unnest({{ steps }}) as step,
-        unnest(range(1, {{ steps | length + 1 }})) as position
-
-),
-
-first_times as (
-
-    select
-        events.journey_id,
-        events.step,
-        positions.position,
-        any_value(events.account) as account,
-        arg_min(events.person, (events.occurred_at, events.source, events.record_id)) as person,
-        min(events.occurred_at) as reached_at,
-        bool_and(events.is_imputed) as is_imputed,
-        arg_min(
-            events.source || ':' || events.record_id, (events.occurred_at, events.source, events.record_id)
-        ) as key
-
-    from events
-    inner join positions
-        on events.step = positions.step
-    group by all
-
-),
-
 journeys as (
 
     select
         journey_id,
         any_value(account) as account,
-        arg_min(person, (reached_at, position)) as person,
-        min(reached_at) as began_at,
+        arg_min(person, (occurred_at, position)) as person,
+        min(occurred_at) as began_at,
         {%- for step in steps %}
-        max(reached_at) filter (where step = '{{ step }}') as {{ step }}_at,
+        max(occurred_at) filter (where step = '{{ step }}') as {{ step }}_at,
+        {%- endfor %}
+        {%- for step in steps %}
+        max(witness) filter (where step = '{{ step }}') as {{ step }}_witness,
         {%- endfor %}
         string_agg(step, ', ' order by position) filter (where is_imputed) as imputed_steps,
+        string_agg(step, ', ' order by position) filter (where is_out_of_order) as out_of_order_steps,
         arg_max(step, position) as furthest_step,
-        max(key) filter (where step = 'lead') as crm_key,
-        max(key) filter (where step = 'opportunity') as opportunity_key,
-        max(key) filter (where step = 'subscribed') as billing_key
+        max(key) filter (where step = 'lead' and not is_imputed) as crm_key,
+        max(key) filter (where step = 'opportunity' and not is_imputed) as opportunity_key,
+        max(key) filter (where step = 'subscribed' and not is_imputed) as billing_key
 
-    from first_times
-    group by all
-
-),
-
--- The people of a journey in campaigns: once all of them are done with, one that got no further is over.
-outreach as (
-
-    select distinct
-        events.journey_id,
-        email_events.source,
-        email_events.recipient_id
-
-    from events
-    inner join email_events
-        on events.source = email_events.source and events.record_id = email_events.event_id
-    where events.silo = 'email'
-
-),
-
-last_messages as (
-
-    select
-        source,
-        recipient_id,
-        min(occurred_at) as first_at,
-        max(occurred_at) as last_at
-
-    from email_events
-    where occurred_at < {{ as_of() }}
-    group by all
-
-),
-
-contacted as (
-
-    select
-        outreach.journey_id,
-        arg_min(
-            outreach.source || ':' || outreach.recipient_id,
-            (last_messages.first_at, outreach.source, outreach.recipient_id)
-        ) as email_key,
-        bool_and(recipients.status in ('finished', 'unsubscribed', 'bounced')) as is_over,
-        bool_and(email_leads.status in ('lost', 'ignored')) as is_turned_down,
-        max(coalesce(recipients.unsubscribed_at, last_messages.last_at)) as over_at,
-        max(email_leads.closed_at) as turned_down_at,
-        arg_max(recipients.status, (last_messages.last_at, recipients.status)) as last_status
-
-    from outreach
-    inner join last_messages
-        on outreach.source = last_messages.source and outreach.recipient_id = last_messages.recipient_id
-    left join recipients
-        on outreach.source = recipients.source and outreach.recipient_id = recipients.recipient_id
-    left join email_leads
-        on outreach.source = email_leads.source and outreach.recipient_id = email_leads.recipient_id
+    from steps
     group by all
 
 ),
@@ -172,12 +110,33 @@ served as (
 
 ),
 
+-- A loss that was made good ends nothing, unless the account came back to buy anew.
+left_behind as (
+
+    select
+        events.journey_id,
+        max(events.occurred_at) filter (where events.step = 'churned') as churned_at,
+        max(events.occurred_at) filter (where events.step = 'reactivated') as reactivated_at,
+        any_value(cycles.ended_at) as ended_at
+
+    from events
+    inner join cycles
+        on events.journey_id = cycles.journey_id
+    where events.step in ('churned', 'reactivated')
+    group by all
+
+),
+
 exits as (
 
     select
         journeys.journey_id,
         contacted.email_key,
         case
+            when
+                left_behind.ended_at is not null
+                or left_behind.churned_at > coalesce(left_behind.reactivated_at, '-infinity')
+                then 'churned'
             when journeys.furthest_step in ('contacted', 'engaged') and contacted.is_over
                 then replace(contacted.last_status, 'finished', 'unanswered')
             when journeys.furthest_step = 'replied' and contacted.is_turned_down then 'turned_down'
@@ -186,6 +145,7 @@ exits as (
         end as exit_reason,
         contacted.over_at,
         contacted.turned_down_at,
+        left_behind.churned_at,
         pursued.lost_at,
         served.ended_at
 
@@ -193,6 +153,26 @@ exits as (
     left join contacted on journeys.journey_id = contacted.journey_id
     left join pursued on journeys.journey_id = pursued.journey_id
     left join served on journeys.journey_id = served.journey_id
+    left join left_behind on journeys.journey_id = left_behind.journey_id
+
+),
+
+-- Whose it is: of the first opportunity, else of the first lead.
+belongs as (
+
+    select
+        journeys.journey_id,
+        coalesce(opportunities.team, owners.team) as team,
+        coalesce(opportunities.region, owners.region) as region,
+        coalesce(leads.lead_source, opportunities.lead_source) as lead_source
+
+    from journeys
+    left join opportunities
+        on journeys.opportunity_key = opportunities.source || ':' || opportunities.opportunity_id
+    left join leads
+        on journeys.crm_key = leads.source || ':' || leads.lead_id
+    left join owners
+        on leads.source = owners.source and leads.owner_id = owners.owner_id
 
 ),
 
@@ -200,15 +180,21 @@ final as (
 
     select
         journeys.journey_id,
+        cycles.cycle,
         journeys.account,
         journeys.person,
         cast(date_trunc('month', {{ local_date('journeys.began_at') }}) as date) as cohort_month,
         {%- for step in steps %}
         journeys.{{ step }}_at,
         {%- endfor %}
+        {%- for step in steps %}
+        journeys.{{ step }}_witness,
+        {%- endfor %}
         journeys.imputed_steps,
+        journeys.out_of_order_steps,
         journeys.furthest_step,
         case
+            when exits.exit_reason = 'churned' then exits.churned_at
             when exits.exit_reason = 'lost' then exits.lost_at
             when exits.exit_reason = 'turned_down' then exits.turned_down_at
             when exits.exit_reason = 'never_paid' then exits.ended_at
@@ -218,11 +204,18 @@ final as (
         exits.email_key,
         journeys.crm_key,
         journeys.opportunity_key,
-        journeys.billing_key
+        journeys.billing_key,
+        belongs.team,
+        belongs.region,
+        belongs.lead_source
 
     from journeys
+    left join cycles
+        on journeys.journey_id = cycles.journey_id
     left join exits
         on journeys.journey_id = exits.journey_id
+    left join belongs
+        on journeys.journey_id = belongs.journey_id
 
 )
 

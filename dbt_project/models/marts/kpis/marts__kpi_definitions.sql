@@ -164,6 +164,17 @@ definitions (position, kpi, formula, unit, better, owner_team, silos, policies, 
     (
         36, 'email_bounce_rate', 'Messages bounced / sent.',
         'ratio', 'down', 'marketing', 'email', 'P9, P10', false
+    ),
+    (
+        37, 'attributed_pipeline',
+        'Amount of the opportunities created, shared out among the touches until then: 40 % to the first,'
+        || ' 40 % to the last, the rest to those between.',
+        '{{ money }}', 'up', 'marketing', 'crm', 'P10', false
+    ),
+    (
+        38, 'attributed_revenue',
+        'Amount of the opportunities won, shared out among the touches until their close in the same way.',
+        '{{ money }}', 'up', 'marketing', 'crm', 'P10', false
     )
 
 ),

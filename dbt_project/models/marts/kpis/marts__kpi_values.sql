@@ -56,6 +56,12 @@ email as (
 
 ),
 
+attribution as (
+
+    select * from {{ ref('core__kpi_attribution') }}
+
+),
+
 definitions as (
 
     select * from {{ ref('marts__kpi_definitions') }}
@@ -86,7 +92,7 @@ acquisition as (
 computed as (
     {% for subject, has_segments in {
         'sales': true, 'pipeline': false, 'quota': true, 'forecast': false, 'revenue': false, 'revenue_month': false,
-        'acquisition': false, 'renewals': false, 'email': false,
+        'acquisition': false, 'renewals': false, 'email': false, 'attribution': true,
     }.items() %}
     select
         period,

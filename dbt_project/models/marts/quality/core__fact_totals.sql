@@ -72,7 +72,9 @@ final as (
         )
     from email_events
     union all
-    select 'steps of journeys', count(distinct row(journey_id, step))
+    select
+        'steps of journeys',
+        count(distinct row(journey_id, step)) filter (where list_contains({{ funnel_stages() }}, step))
     from funnel_events
 
 )

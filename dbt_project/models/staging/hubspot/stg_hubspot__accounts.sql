@@ -6,28 +6,51 @@ raw_companies as (
 
 ),
 
-final as (
+mergers as (
 
     select
         source,
-        id as account_id,
-        hubspot_owner_id as owner_id,
-        hs_parent_company_id as parent_account_id,
-        stripe_customer_id as billing_customer_id,
-        name,
-        lower(trim(domain)) as domain,
-        country,
-        industry,
-        numberofemployees as employee_count,
-        lifecyclestage as lifecycle_stage,
-        tax_id,
-        cast(annualrevenue as decimal(18, 4)) as annual_revenue,
-        is_deleted,
-        createdate as created_at,
-        updated_at,
-        _loaded_at as loaded_at
+        merged_id,
+        arg_min(id, (is_deleted, id)) as merged_into_id
+
+    from (
+        select
+            source,
+            id,
+            is_deleted,
+            unnest(string_split(hs_merged_object_ids, ';')) as merged_id
+
+        from raw_companies
+    ) as winners
+    group by source, merged_id
+
+),
+
+final as (
+
+    select
+        raw_companies.source,
+        raw_companies.id as account_id,
+        raw_companies.hubspot_owner_id as owner_id,
+        raw_companies.hs_parent_company_id as parent_account_id,
+        raw_companies.stripe_customer_id as billing_customer_id,
+        mergers.merged_into_id,
+        raw_companies.name,
+        lower(trim(raw_companies.domain)) as domain,
+        raw_companies.country,
+        raw_companies.industry,
+        raw_companies.numberofemployees as employee_count,
+        raw_companies.lifecyclestage as lifecycle_stage,
+        raw_companies.tax_id,
+        cast(raw_companies.annualrevenue as decimal(18, 4)) as annual_revenue,
+        raw_companies.is_deleted,
+        raw_companies.createdate as created_at,
+        raw_companies.updated_at,
+        raw_companies._loaded_at as loaded_at
 
     from raw_companies
+    left join mergers
+        on raw_companies.source = mergers.source and raw_companies.id = mergers.merged_id
 
 )
 

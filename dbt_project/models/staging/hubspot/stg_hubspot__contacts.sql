@@ -28,6 +28,26 @@ companies as (
 
 ),
 
+mergers as (
+
+    select
+        source,
+        merged_id,
+        arg_min(id, (is_deleted, id)) as merged_into_id
+
+    from (
+        select
+            source,
+            id,
+            is_deleted,
+            unnest(string_split(hs_merged_object_ids, ';')) as merged_id
+
+        from raw_contacts
+    ) as winners
+    group by source, merged_id
+
+),
+
 final as (
 
     select
@@ -35,6 +55,7 @@ final as (
         raw_contacts.id as contact_id,
         coalesce(companies.company_id, raw_contacts.associatedcompanyid) as account_id,
         raw_contacts.hubspot_owner_id as owner_id,
+        mergers.merged_into_id,
         lower(trim(raw_contacts.email)) as email,
         raw_contacts.firstname as first_name,
         raw_contacts.lastname as last_name,
@@ -49,6 +70,8 @@ final as (
     from raw_contacts
     left join companies
         on raw_contacts.source = companies.source and raw_contacts.id = companies.contact_id
+    left join mergers
+        on raw_contacts.source = mergers.source and raw_contacts.id = mergers.merged_id
 
 )
 

@@ -33,6 +33,7 @@ final as (
         raw_accounts.id as account_id,
         raw_accounts.owner_id,
         raw_accounts.parent_id as parent_account_id,
+        raw_accounts.master_record_id as merged_into_id,
         nullif(raw_accounts.billing_customer_id_c, '') as billing_customer_id,
         raw_accounts.name,
         nullif(

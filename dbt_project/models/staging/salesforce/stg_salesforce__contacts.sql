@@ -13,6 +13,7 @@ final as (
         id as contact_id,
         account_id,
         owner_id,
+        master_record_id as merged_into_id,
         lower(trim(email)) as email,
         first_name,
         last_name,

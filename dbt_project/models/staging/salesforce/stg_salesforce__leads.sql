@@ -42,6 +42,7 @@ final as (
         raw_leads.converted_account_id,
         raw_leads.converted_contact_id,
         raw_leads.converted_opportunity_id,
+        raw_leads.master_record_id as merged_into_id,
         lower(trim(raw_leads.email)) as email,
         raw_leads.first_name,
         raw_leads.last_name,
