@@ -174,6 +174,41 @@ def test_any_order_and_batches_give_the_same_clusters_and_no_unrecorded_id(
     assert clusters(known[1]) == people
 
 
+def edited(tables: Tables, rng: random.Random) -> Tables:
+    """A day later: some records are gone, some have another's address, or another name."""
+    found: Tables = {}
+    for table, rows in tables.items():
+        found[table] = [dict(row) for row in rows if rng.random() > 0.1]
+        for row in found[table]:
+            for column in ("email", "first_name", "name", "tax_id", "city", "company_name"):
+                if row.get(column) and rng.random() < 0.15:
+                    row[column] = rng.choice(rows).get(column, "")
+    return found
+
+
+def test_what_is_kept_from_run_to_run_is_what_would_be_written_anew(company: IdentityCompany) -> None:
+    rng = random.Random(4)
+    tables = noisy(rng)
+    company.forget()
+    company.run(**tables)
+    for _ in range(2):
+        before = kept(company)
+        tables = edited(tables, rng)
+        company.run(**tables)
+        found = kept(company), state(company)
+        assert all(rows and rows != earlier for rows, earlier in zip(found[0], before, strict=True))
+        company.drop(*KEPT)
+        company.run(**tables)
+        assert (kept(company), state(company)) == found
+
+
+KEPT = ("account_features", "people_features")
+
+
+def kept(company: IdentityCompany) -> list[list[tuple[Any, ...]]]:
+    return [sorted(company.rows(f"select * from identity.{table}"), key=str) for table in KEPT]
+
+
 def account(key: str, day: int, **more: str) -> Row:
     return {"account_id": key, "created_at": f"2025-03-{day:02}", **more}
 
