@@ -11,11 +11,11 @@ run: $(READY)
 	$(BIN)/revops run
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # As `test`, over every combination of vendors and more companies.
 test-all: $(READY)
-	REVOPS_TEST_ALL=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	REVOPS_TEST_ALL=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import orjson
+import msgspec
 import uvicorn
 
 from sandbox.api.mailshake_shapes import Index
@@ -47,7 +47,7 @@ def write(events: int, file: Path) -> None:
     index = Index(made)
     with file.open("wb") as lines:
         for event in made.email.events:
-            lines.write(orjson.dumps(index.event(event)) + b"\n")
+            lines.write(msgspec.json.encode(index.event(event)) + b"\n")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """Typed tables out of vendor rows.
 
-In: rows as a vendor module yields them (dicts, or for what is large columns of values, or an Arrow table).
+In: rows as a vendor module yields them (dicts, or for what is large an Arrow table).
 Out: an Arrow table with exactly the declared columns, plus `_extra` with fields nobody declared (a table that
 has an `_extra` already keeps it). A value that cannot be read as its column's type freezes the table with one
 message; it is never silently made NULL.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -49,14 +49,10 @@ TYPES: dict[str, pa.DataType] = {
 }
 
 
-#: Rows by column: equally long lists of values.
-Columns = dict[str, list[Any]]
-
-
 def to_arrow(
     table: str,
     columns: Mapping[str, str],
-    rows: Sequence[Mapping[str, Any]] | Columns | pa.Table,
+    rows: Sequence[Mapping[str, Any]] | pa.Table,
     ignored: frozenset[str] = frozenset(),
     announced: set[str] | None = None,
 ) -> pa.Table:
@@ -65,60 +61,20 @@ def to_arrow(
     announced = announced if announced is not None else set()
     if isinstance(rows, pa.Table):
         return _cast(table, columns, rows, _extras(table, rows, known, announced))
-    if isinstance(rows, dict):
-        return _from_columns(table, columns, rows, known, announced)
     extras: list[str | None] = []
     for row in rows:
         unknown = row.keys() - known
         _announce(table, unknown, announced)
-        extras.append(_json({k: row[k] for k in sorted(unknown)}) if unknown else None)
-    found = {name: [row.get(name) for row in rows] for name in columns}
-    return _typed(table, columns, found, extras, lambda place: rows[place])
-
-
-def joined(batches: Sequence[Columns]) -> Columns:
-    """Batches as one; a column that a batch lacks is None there."""
-    names = dict.fromkeys(name for batch in batches for name in batch)
-    found: Columns = {name: [] for name in names}
-    for batch in batches:
-        count = len(next(iter(batch.values())))
-        for name, values in found.items():
-            values += batch.get(name) or [None] * count
-    return found
-
-
-def _from_columns(
-    table: str, columns: Mapping[str, str], rows: Columns, known: Set[str], announced: set[str]
-) -> pa.Table:
-    count = len(next(iter(rows.values()), []))
-    unknown = sorted(rows.keys() - known)
-    _announce(table, set(unknown), announced)
-    extras: list[str | None] = [None] * count
-    if unknown:
-        for place, values in enumerate(zip(*(rows[name] for name in unknown), strict=True)):
-            said = {k: v for k, v in zip(unknown, values, strict=True) if v is not None}
-            extras[place] = _json(said) if said else None
-    found = {name: rows.get(name, [None] * count) for name in columns}
-    return _typed(table, columns, found, extras, lambda place: {k: v[place] for k, v in rows.items()})
-
-
-def _typed(
-    table: str,
-    columns: Mapping[str, str],
-    found: Columns,
-    extras: list[str | None],
-    row: Callable[[int], Mapping[str, Any]],
-) -> pa.Table:
-    """In: every declared column's values, and what gives a row by its place."""
+        extras.append(_extra(row, unknown) if unknown else None)
     arrays = []
     for name, kind in columns.items():
-        values = found[name]
+        values = [row.get(name) for row in rows]
         try:
             arrays.append(read(kind, values))
         except UNREADABLE:
             places = [place for place, value in enumerate(values) if not _readable(kind, value)]
             message = _flipped(table, name, kind, _kind_of(values[places[0]]))
-            raise TypeFlipError(message, table, [row(place) for place in places]) from None
+            raise TypeFlipError(message, table, [rows[place] for place in places]) from None
     return pa.table([*arrays, pa.array(extras, pa.string())], names=[*columns, "_extra"])
 
 
@@ -154,7 +110,13 @@ def _extras(table: str, rows: pa.Table, known: Set[str], announced: set[str]) ->
     if not unknown:
         return pa.nulls(rows.num_rows, pa.string())
     _announce(table, set(unknown), announced)
-    return pa.array([_json(row) for row in rows.select(unknown).to_pylist()], pa.string())
+    return pa.array([_extra(row, unknown) for row in rows.select(unknown).to_pylist()], pa.string())
+
+
+def _extra(row: Mapping[str, Any], unknown: Iterable[str]) -> str | None:
+    """The fields that hold something: Arrow cannot tell one that is empty from one that is not there."""
+    told = {name: row[name] for name in unknown if row[name] is not None}
+    return _json(told) if told else None
 
 
 def _announce(table: str, unknown: set[str], announced: set[str]) -> None:

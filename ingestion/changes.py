@@ -97,7 +97,7 @@ def reading(table: str) -> None:
 
 def advance_cursor(
     state: dict[str, Any],
-    moments: Iterable[datetime | str | None],
+    moments: Iterable[datetime | str | None] | pa.ChunkedArray,
     name: str = "cursor",
     for_all: bool = False,
 ) -> None:
@@ -108,7 +108,8 @@ def advance_cursor(
     if is_frozen(_table.get()) or ends(for_all):
         return
     seen = state.get(name)
-    newest = pc.max(read("timestamp", list(moments))).as_py()
+    typed = moments if isinstance(moments, pa.ChunkedArray) else read("timestamp", list(moments))
+    newest = pc.max(typed).as_py()
     if newest is not None and (seen is None or newest > datetime.fromisoformat(seen)):
         state[name] = newest.isoformat()
 

@@ -7,6 +7,7 @@ crash, a failed load or a deleted warehouse can never leave a cursor ahead of it
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import logging
@@ -27,7 +28,7 @@ from dlt.common.schema.typing import TSchemaContractDict
 from dlt.extract import DltResource, DltSource
 
 from ingestion import changes, writing
-from ingestion.arrow import TYPES, Columns, TypeFlipError, to_arrow
+from ingestion.arrow import TYPES, TypeFlipError, to_arrow
 from ingestion.custom import with_custom_columns
 from ingestion.http import chain, explain, placed
 from settings.config import SourceConfig
@@ -37,8 +38,8 @@ from settings.vendors import FILES
 
 #: What a feed gets: its table's remembered state, a dict it may change (kept only if the load succeeds).
 State = dict[str, Any]
-#: Batches of rows: lists of dicts, or for what is large columns of values, or Arrow tables.
-Batches = Iterable[list[dict[str, Any]] | Columns | pa.Table]
+#: Batches of rows: lists of dicts, or for what is large Arrow tables.
+Batches = Iterable[list[dict[str, Any]] | pa.Table]
 Feed = Callable[[State], Batches]
 
 CONTRACT: TSchemaContractDict = {"tables": "evolve", "columns": "evolve", "data_type": "freeze"}
@@ -240,6 +241,7 @@ def _extract(
         if is_first:
             for resource in source.resources.values():
                 resource.apply_hints(write_disposition="append")
+        gc.freeze()  # what lives already is not looked through again for every few thousand rows read
         try:
             with changes.comparing(home.warehouse, pipeline.dataset_name, backfill, still):
                 pipeline.extract(source, loader_file_format="parquet")
@@ -250,6 +252,8 @@ def _extract(
                 raise
             frozen[flip.table] = flip
             writing.restore(pipeline)
+        finally:
+            gc.unfreeze()
 
 
 def _resource(name: str, spec: TableSpec, feed: Feed) -> DltResource:

@@ -1,23 +1,28 @@
 """The HTTP manners every vendor source shares: one REST client, one retry policy, one translation of faults.
 
-In: a source's configuration. Out: dlt's `RESTClient`, hardened in four ways: the vendor's rate limit is kept
+In: a source's configuration. Out: dlt's `RESTClient`, hardened in five ways: the vendor's rate limit is kept
 rather than run into, every answer is checked for its status and parsed once, a page without the list it
-should hold is a fault (never an empty page), and retries are bounded and honour `Retry-After`. Secrets are
-looked up when called, by dlt's providers, and never shown.
+should hold is a fault (never an empty page), retries are bounded and honour `Retry-After`, and the pages of a
+long list are fetched while those before are worked on. Secrets are looked up when called, by dlt's providers,
+and never shown.
 """
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 from urllib.parse import urlparse
 
 import dlt
-import orjson
+import msgspec
 from dlt.sources.helpers.requests import Client as RetryClient
 from dlt.sources.helpers.rest_client import RESTClient
+from dlt.sources.helpers.rest_client.client import PageData
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from pyrate_limiter import Limiter, Rate
 from requests import HTTPError, Request, Response
@@ -30,6 +35,10 @@ from settings.errors import UserError
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAX_ATTEMPTS = 5
 TIMEOUT = (5, 60)
+#: Of a list, the share of the pages read so far that may be fetched ahead (nobody may want them); the most.
+AHEAD_SHARE, AHEAD_MOST = 0.1, 32
+
+T = TypeVar("T")
 
 
 class BadAnswerError(Exception):
@@ -50,6 +59,34 @@ class VendorClient(RESTClient):
         if self.limiter is not None:
             self.limiter.try_acquire("requests")
         return super()._send_request(request, **kwargs)
+
+    def paginate(self, *args: Any, **kwargs: Any) -> Iterator[PageData[Any]]:
+        """dlt's `paginate`, which see; the pages of a long list are fetched ahead."""
+        return ahead(super().paginate(*args, **kwargs))
+
+    def texts(self, path: str, params: dict[str, Any], listed: str, token: str) -> Iterator[bytes]:
+        """The pages of a list as the JSON text they came as, where its records are too many for objects.
+
+        In: `listed`, the name of a page's list; `token`, of what the next page is asked for by.
+        """
+
+        def pages() -> Iterator[bytes]:
+            asked = params
+            while True:
+                answer = self.get(path, params=asked)
+                try:
+                    found = msgspec.json.decode(answer.content, type=dict[str, msgspec.Raw])
+                    following = msgspec.json.decode(found.get(token, b"null"))
+                except msgspec.DecodeError as exc:
+                    raise BadAnswerError(_path(answer.url), "it is not valid JSON") from exc
+                if listed not in found:
+                    raise BadAnswerError(_path(answer.url), f"the answer has no {listed!r}")
+                yield answer.content
+                if following is None:
+                    return
+                asked = {**params, token: following}
+
+        return ahead(pages())
 
     def _create_request(self, *args: Any, **kwargs: Any) -> Any:
         request = super()._create_request(*args, **kwargs)
@@ -198,6 +235,22 @@ def chain(exc: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or current.__context__
 
 
+def ahead(pages: Iterator[T]) -> Iterator[T]:
+    """The same pages in the same order; a thread fetches some of a long list before they are asked for."""
+    read, end = int(1 / AHEAD_SHARE), object()
+    yield from islice(pages, read)
+    thread = ThreadPoolExecutor(1, "pages")
+    coming = deque([thread.submit(next, pages, end)])
+    try:
+        while (page := coming.popleft().result()) is not end:
+            read += 1
+            while len(coming) < min(AHEAD_MOST, read * AHEAD_SHARE):
+                coming.append(thread.submit(next, pages, end))
+            yield page  # type: ignore[misc]
+    finally:
+        thread.shutdown(cancel_futures=True)
+
+
 def _check(response: Response, *_: Any, **__: Any) -> None:
     """Refuse a bad status; parse the body once, for paginator and reader alike."""
     if response.status_code >= 400:
@@ -206,8 +259,8 @@ def _check(response: Response, *_: Any, **__: Any) -> None:
     @cache
     def body() -> Any:
         try:
-            return orjson.loads(response.content)
-        except orjson.JSONDecodeError as exc:
+            return msgspec.json.decode(response.content)
+        except msgspec.DecodeError as exc:
             raise BadAnswerError(_path(response.url), "it is not valid JSON") from exc
 
     response.json = lambda **_kwargs: body()  # type: ignore[method-assign]

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain, dropwhile, islice, takewhile
+from itertools import chain, dropwhile, takewhile
 from typing import Any
 
 import pyarrow as pa
@@ -32,8 +32,8 @@ from dlt.extract import DltSource
 from dlt.sources.helpers.rest_client.auth import HttpBasicAuth
 from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
 
-from ingestion import changes, core, mailshake_rows
-from ingestion.arrow import TYPES, Columns, joined
+from ingestion import changes, core, json_pages, mailshake_rows
+from ingestion.arrow import TYPES
 from ingestion.core import Batches, Feed, State, make_source
 from ingestion.http import BadAnswerError, VendorClient, client, explain, secret
 from ingestion.mailshake_rows import TABLES, Json
@@ -46,6 +46,8 @@ LIMIT = (32_000, 3600)
 PAGE = 100
 #: Rows that are turned into one Arrow table.
 BATCH = 20_000
+#: JSON that is turned into one.
+BATCH_BYTES = 2**24
 SWEEP_DAYS = 90
 
 
@@ -124,16 +126,21 @@ class _Load:
     def events(self, table: str, state: State) -> Batches:
         """Activity since the last load."""
         since, until = changes.cursor_range(state, self.lag_minutes)
-        found = self._newest(f"activity/{table}", "actionDate", since, until)
-        while True:
-            pages: list[Columns] = []
-            while len(pages) < BATCH // PAGE and (bodies := list(islice(found, PAGE))):
-                pages.append(mailshake_rows.events(table, bodies))  # at once: its objects are still at hand
-            rows = joined(pages)
+        path = f"activity/{table}"
+        if since is not None:
+            found = (
+                mailshake_rows.event(table, body) for body in self._newest(path, "actionDate", since, until)
+            )
+            yield from self._batches(found, state, "action_date")
+            return
+        pages = self.api.texts(f"{VERSION}/{path}", {"perPage": PAGE}, "results", "nextToken")
+        for group in json_pages.by_size(pages, BATCH_BYTES):
+            rows = mailshake_rows.events(table, group)
             yield rows
-            changes.advance_cursor(state, rows.get("action_date", []))
-            if len(pages) < BATCH // PAGE:
-                return
+            moments = (
+                rows["action_date"] if isinstance(rows, pa.Table) else [row["action_date"] for row in rows]
+            )
+            changes.advance_cursor(state, moments)
 
     def leads(self, state: State) -> Batches:
         """Leads created, and leads whose status changed, since the last load."""

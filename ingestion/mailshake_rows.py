@@ -7,9 +7,14 @@ row, so that the load announces it and keeps it in `_extra`.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from ingestion.arrow import Columns
+import msgspec
+import pyarrow as pa
+
+from ingestion import json_pages
 from ingestion.core import TableSpec
 from ingestion.http import BadAnswerError
 
@@ -22,16 +27,19 @@ _SPARE = {"object", "url", "fullName", "openedDate", "teamName", "teamBlockedDat
 #: What a mail server answers: the exact code (RFC 3463), or else the basic one.
 _CODES = (re.compile(r"\b[45]\.\d{1,3}\.\d{1,3}\b"), re.compile(r"\b[45]\d\d\b"))
 
-#: What is kept of an event as it is; the rest are objects, or left out.
-_EVENT_FIELDS = {
-    "id": "id",
-    "actionDate": "action_date",
-    "type": "type",
-    "isDuplicate": "is_duplicate",
-    "link": "link",
+#: Where an event's columns are: of what a reply, open or click has not, the e-mail has that it is about.
+_PLACES = {
+    "id": ("id",),
+    "action_date": ("actionDate",),
+    "recipient_id": ("recipient.id",),
+    "campaign_id": ("campaign.id",),
+    "email": ("recipient.emailAddress",),
+    "type": ("type", "parent.type"),
+    "message_id": ("message.id", "parent.message.id"),
+    "sent_id": ("parent.id",),
+    "is_duplicate": ("isDuplicate",),
+    "link": ("link",),
 }
-_EVENT_REST = frozenset(_TEXTS | _OUTSIDE | _SPARE | {"recipient", "campaign", "parent", "message"})
-
 _EVENT = {
     "id": "text",
     "action_date": "timestamp",
@@ -141,41 +149,36 @@ def recipient(body: Json, campaign_id: str) -> Json:
     return row | {"campaign_id": campaign_id, "is_deleted": False}
 
 
-def events(table: str, bodies: list[Json]) -> Columns:
-    """Rows of `sent`, `opens`, `clicks` or `replies`, by column: there are millions of them."""
-    try:
-        return _event_columns(table, bodies)
-    except AttributeError:
-        for body in bodies:
-            for name in ("recipient", "campaign", "parent", "message"):
-                _part(_part(body, name) or {}, "message")
-        raise
+def events(table: str, pages: Sequence[bytes]) -> pa.Table | list[Json]:
+    """Rows of `sent`, `opens`, `clicks` or `replies` out of pages of them: there are millions."""
+    kinds = TABLES[table].columns
+    if "code" not in kinds:
+        found = json_pages.columns(pages, "results", _places(table), kinds, _known(table))
+        if found is not None:
+            return found
+    bodies = (body for page in pages for body in msgspec.json.decode(page)["results"] or [])
+    return [event(table, body) for body in bodies]
 
 
-def _event_columns(table: str, bodies: list[Json]) -> Columns:
-    nothing: Json = {}
-    names = {key: name for key, name in _EVENT_FIELDS.items() if name in TABLES[table].columns}
-    known = _EVENT_REST | names.keys()
-    unknown = {key for body in bodies if not known.issuperset(body) for key in body.keys() - known}
-    found = {
-        name: [body.get(key) for body in bodies]
-        for key, name in (names | dict(zip(unknown, unknown, strict=True))).items()
-    }
-    people = [body.get("recipient") or nothing for body in bodies]
-    parents = [body.get("parent") or nothing for body in bodies]
-    messages = [
-        body.get("message") or parent.get("message") or nothing
-        for body, parent in zip(bodies, parents, strict=True)
-    ]
-    found |= {
-        "type": [own or parent.get("type") for own, parent in zip(found["type"], parents, strict=True)],
-        "recipient_id": [person.get("id") for person in people],
-        "email": [person.get("emailAddress") for person in people],
-        "campaign_id": [(body.get("campaign") or nothing).get("id") for body in bodies],
-        "message_id": [message.get("id") for message in messages],
-        "sent_id": [parent.get("id") for parent in parents],
-    }
-    return found if table != "replies" else found | {"code": [_code(body) for body in bodies]}
+def event(table: str, body: Json) -> Json:
+    """A row of `sent`, `opens`, `clicks` or `replies`."""
+    for name in ("recipient", "campaign", "parent", "message"):
+        _part(_part(body, name) or {}, "message")
+    known = _known(table)
+    row = {key: value for key, value in body.items() if key not in known}
+    row |= {name: json_pages.first(body, places) for name, places in _places(table).items()}
+    return row if table != "replies" else row | {"code": _code(body)}
+
+
+@cache
+def _known(table: str) -> frozenset[str]:
+    read = {path.partition(".")[0] for places in _places(table).values() for path in places}
+    return TABLES[table].ignored | read | {"parent", "message"}
+
+
+@cache
+def _places(table: str) -> dict[str, tuple[str, ...]]:
+    return {name: places for name, places in _PLACES.items() if name in TABLES[table].columns}
 
 
 def _code(bounce: Json) -> str | None:

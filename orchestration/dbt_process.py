@@ -6,11 +6,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from orchestration.dbt_manifest import dbt_environment
+from orchestration.dbt_manifest import dbt_environment, manifest_file
 from orchestration.dbt_variables import variables
 from orchestration.environment import Environment
 from orchestration.steps import WRITER, instant_of_run
@@ -22,12 +23,12 @@ DBT = "dbt"
 class DbtProcess:
     """dbt, waiting for commands."""
 
-    def __init__(self, given: dict[str, Any]) -> None:
-        """Start it with the models' variables; it imports and parses while others work."""
+    def __init__(self, given: dict[str, Any], parsed: Path) -> None:
+        """Start it, with the models' variables and the graph's parse; it imports while others work."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "orchestration.dbt_worker", json.dumps(given)],
             cwd=DBT_PROJECT,
-            env=dbt_environment() | {"PYTHONUNBUFFERED": "1"},
+            env=dbt_environment() | {"PYTHONUNBUFFERED": "1", "DBT_PARTIAL_PARSE_FILE_PATH": str(parsed)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -84,7 +85,8 @@ def dbt_process(environment: Environment) -> dg.ResourceDefinition:
 
     @dg.resource(description="dbt, parsed and waiting.", required_resource_keys={WRITER})
     def start(context: dg.InitResourceContext) -> Iterator[DbtProcess]:
-        process = DbtProcess(variables(environment, instant_of_run(context, environment)))
+        given = variables(environment, instant_of_run(context, environment))
+        process = DbtProcess(given, manifest_file(environment.home).with_name("partial_parse.msgpack"))
         try:
             yield process
         finally:

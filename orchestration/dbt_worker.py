@@ -1,6 +1,8 @@
 """dbt in a process that waits for commands: imports and the parsed project are paid for once a run.
 
 In: the variables as JSON, as the only argument; then on standard input one JSON list of dbt arguments a line.
+A project that was parsed with these variables but `as_of`, which only compiling needs, is not parsed again:
+DBT_PARTIAL_PARSE_FILE_PATH names what dbt kept of it.
 Out: dbt's events as JSON lines, and after each command {"succeeded": true or false}. Between commands no
 database is open. It ends with its standard input, or with the process that started it.
 """
@@ -23,13 +25,15 @@ LOG = ["--log-format", "json", "--log-level-file", "none"]
 def main() -> None:
     """Parse, then run one command after another."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    variables = ["--vars", sys.argv[1]]
-    parsed = dbtRunner().invoke([*LOG, "--log-level", "error", "parse", *variables])
+    lasting = {name: value for name, value in json.loads(sys.argv[1]).items() if name != "as_of"}
+    parsed = dbtRunner().invoke([*LOG, "--log-level", "error", "parse", "--vars", json.dumps(lasting)])
     for line in sys.stdin:
         succeeded = False
         if isinstance(parsed.result, Manifest):
             succeeded = (
-                dbtRunner(manifest=parsed.result).invoke([*LOG, *json.loads(line), *variables]).success
+                dbtRunner(manifest=parsed.result)
+                .invoke([*LOG, *json.loads(line), "--vars", sys.argv[1]])
+                .success
             )
             if DuckDBConnectionManager._ENV is not None:
                 DuckDBConnectionManager._ENV.close()

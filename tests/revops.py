@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -114,6 +116,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+#: The companies that tests of several files share, once run.
+SMALL = {"size": 40, "months": 12}
+NOISY = {
+    7: {"size": 300, "months": 24},
+    11: {"size": 120, "months": 14},
+    23: {"size": 120, "months": 14},
+}
+
 #: For [thresholds], where a test is not about what the gates hold back.
 PUBLISHED_ANYWAY = "\n[thresholds]\nhold_share = 1\n"
 
@@ -139,6 +149,15 @@ def sandbox_company(
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "revops.toml"
     config.write_text(text + extra, encoding="utf-8")
+    return Revops(folder / "home", config)
+
+
+def copied(revops: Revops, folder: Path) -> Revops:
+    """A company as it is after its runs, in a folder and on a port of its own."""
+    shutil.copytree(revops.config.parent, folder, symlinks=True, dirs_exist_ok=True)
+    config = folder / revops.config.name
+    text = config.read_text(encoding="utf-8")
+    config.write_text(re.sub(r"port = \d+", f"port = {free_port()}", text), encoding="utf-8")
     return Revops(folder / "home", config)
 
 

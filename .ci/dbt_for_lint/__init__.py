@@ -72,6 +72,7 @@ _functions: dict[str, Any] = {
     "config": lambda **_: "",
     "adapter": SimpleNamespace(quote=lambda name: f'"{name}"'),
     "is_incremental": lambda: True,
+    "local_md5": lambda text: "0" * 32,
     "this": "this",
     "model": SimpleNamespace(columns={}),
     "target": SimpleNamespace(schema="main"),

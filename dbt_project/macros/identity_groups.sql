@@ -13,7 +13,8 @@
 
     ),
 
-    edges as (
+    -- Not once more for every step that labels take.
+    edges as materialized (
 
         select record, hub as neighbour from hubs
         where record <> hub
@@ -26,7 +27,14 @@
     -- Links reach on over links: the smallest label spreads until nothing changes.
     components (record, label) using key (record) as (
 
-        select record, record as label from {{ records }}
+        select
+            records.record,
+            coalesce(min(hubs.hub), records.record) as label
+
+        from {{ records }} as records
+        left join hubs
+            on records.record = hubs.record
+        group by records.record
         union
         (
             select
@@ -62,23 +70,16 @@
 {#- Every record's account or person: CTEs of a model that keeps them (record, known_as, run, since) for ever, one row
     each time that a record comes to another. Of a group the id stays that was given first; a part that splits off
     gets one only if the record the id is named after went with it. A new group is named after its senior record.
-    `records`: (record, seniority); `groups`: components before cuts (record, label); `links`, `cuts`. -#}
+    `records`: (record, seniority); `groups`: components of linked records before cuts (record, label); `links`, `cuts`. -#}
 {% macro kept_ids(records, groups, links, cuts) -%}
     -- Only groups with a cut in them are put together anew.
-    whole as (
-
-        select groups.* from {{ groups }} as groups
-        anti join (
-            select label from {{ groups }}
-            semi join {{ cuts }} using (record)
-        ) as opened using (label)
-
-    ),
-
     opened as (
 
-        select * from {{ records }}
-        anti join whole using (record)
+        select record from {{ groups }}
+        semi join (
+            select label from {{ groups }}
+            semi join {{ cuts }} using (record)
+        ) as cut using (label)
 
     ),
 
@@ -95,10 +96,10 @@
         select
             records.record,
             records.seniority,
-            coalesce(whole.label, 'part of ' || components.label) as label
+            coalesce('part of ' || components.label, whole.label, records.record) as label
 
         from {{ records }} as records
-        left join whole
+        left join {{ groups }} as whole
             on records.record = whole.record
         left join components
             on records.record = components.record
@@ -161,7 +162,7 @@
 
         -- The record that an id is named after is gone: most of the others keep it.
         select
-            arg_min(label, (-present_records, -records, seniority)),
+            arg_min(label, (-present_records, -records, senior)),
             id
 
         from (
@@ -170,7 +171,7 @@
                 history.known_as as id,
                 count(distinct grouped.record) as records,
                 count(distinct grouped.record) filter (where known.known_as = history.known_as) as present_records,
-                min(grouped.seniority) as seniority
+                min((grouped.seniority, grouped.record)) as senior
 
             from history
             anti join grouped as naming
@@ -205,7 +206,7 @@
 
         select
             label,
-            arg_min(record, seniority) as known_as
+            arg_min(record, (seniority, record)) as known_as
 
         from grouped
         group by label
@@ -288,12 +289,13 @@
     group by record
 {%- endmacro %}
 
-{#- Each record with the keys it shares. -#}
-{% macro listed_links(links) -%}
+{#- Each of some records with the keys it shares. -#}
+{% macro listed_links(links, records) -%}
     select
         record,
         list(struct_pack(match_key := match_key, method := method, score := score) order by match_key, method) as links
 
     from {{ links }}
+    semi join {{ records }} using (record)
     group by record
 {%- endmacro %}

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -117,22 +118,20 @@ async def _parameters(request: Request) -> Json:
 
 
 def _page(
-    given: Json, rows: Iterable[Any], at: Callable[[Any], datetime], shape: Callable[[Any], Json]
+    given: Json, rows: Sequence[Any], at: Callable[[Any], datetime], shape: Callable[[Any], Json]
 ) -> Json:
     """One page of rows, newest first. The token names the last row given, so that new rows shift nothing."""
     size = _number(given, "perPage", MAX_PAGE)
     if not 1 <= size <= MAX_PAGE:
         raise _Refused(400, "invalid_parameter", f"perPage must be between 1 and {MAX_PAGE}.")
     after = _after(given.get("nextToken"))
-    page: list[Any] = []
-    for row in rows:
-        if after is not None and (at(row), int(row.id)) >= after:
-            continue
-        if len(page) == size:
-            last = page[-1]
-            return {"nextToken": _token(at(last), last.id), "results": [shape(r) for r in page]}
-        page.append(row)
-    return {"nextToken": None, "results": [shape(r) for r in page]}
+    start = 0 if after is None else bisect_left(rows, True, key=lambda row: (at(row), int(row.id)) < after)
+    page = rows[start : start + size]
+    more = start + size < len(rows)
+    return {
+        "nextToken": _token(at(page[-1]), page[-1].id) if more else None,
+        "results": [shape(row) for row in page],
+    }
 
 
 def _token(at: datetime, key: str) -> str:
@@ -199,9 +198,6 @@ def _activity(kind: str) -> Callable[[Index, Json], Json]:
         wanted = given.get("replyType", "any")
         if kind == "reply" and wanted != "any":
             rows = [event for event in rows if shapes.reply_type(event) == wanted]
-        after = _after(given.get("nextToken"))
-        if after is not None and rows is index.activity[kind]:
-            rows = rows[index.place(kind, after) :]
         return _page(given, rows, lambda event: event.occurred_at, index.event)
 
     return answer

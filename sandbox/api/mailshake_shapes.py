@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any
@@ -67,14 +66,6 @@ class Index:
     def fits(self, world: World) -> bool:
         """Whether this is still an index of everything the world has."""
         return self.world is world and self.size == _size(world)
-
-    def place(self, kind: str, after: tuple[datetime, int]) -> int:
-        """Where the events older than `after` begin."""
-        at, key = after
-        events = self.activity[kind]
-        return bisect_right(
-            events, (-at.timestamp(), -key), key=lambda e: (-e.occurred_at.timestamp(), -int(e.id))
-        )
 
     def member(self, member: TeamMember) -> Json:
         """A user of the team."""

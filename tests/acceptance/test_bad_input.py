@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import requests
-from revops import ROOT, Revops, free_port, sandbox_company
+from revops import ROOT, Revops, copied, free_port
 
 SECRET = "pat-na1-not-the-right-one"
 
@@ -54,13 +54,12 @@ class Company(Revops):
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
-    made = sandbox_company(tmp_path_factory.mktemp("company"), size=40, months=12)
+def company(small_company: Revops, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+    made = copied(small_company, tmp_path_factory.mktemp("company"))
     company = Company(made.home, made.config)
     with company.start("sandbox", "serve") as server:
         try:
             wait_for(company.address)
-            company("run")
             yield company
         finally:
             server.send_signal(signal.SIGINT)

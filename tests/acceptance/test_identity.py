@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import duckdb
 import identity_quality
@@ -12,16 +12,11 @@ import kpi_compare
 import ledger_compare
 import pytest
 from identity_quality import Quality
-from revops import PUBLISHED_ANYWAY, Revops, sandbox_company
+from revops import NOISY, Revops
 
 from sandbox.ledger import Ledger
 from sandbox.state import read_state
 
-COMPANIES = {
-    7: {"size": 300, "months": 24},
-    11: {"size": 120, "months": 14},
-    23: {"size": 120, "months": 14},
-}
 #: Whatever these say comes from deals and forecasts alone.
 OF_DEALS = {
     *("win_rate", "win_rate_value", "won_revenue", "sales_cycle_days", "sales_cycle_days_mean"),
@@ -30,21 +25,12 @@ OF_DEALS = {
 
 
 #: `make test` has one company, `make test-all` every one.
-SEEDS = list(COMPANIES) if os.environ.get("REVOPS_TEST_ALL") == "1" else [23]
+SEEDS = list(NOISY) if os.environ.get("REVOPS_TEST_ALL") == "1" else [23]
 
 
 @pytest.fixture(scope="module", params=SEEDS, ids=lambda seed: f"seed {seed}")
-def company(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Revops:
-    """A noisy company after its first run, published whatever the gates find: they are asked below."""
-    made = sandbox_company(
-        tmp_path_factory.mktemp("company"),
-        **COMPANIES[request.param],
-        seed=request.param,
-        noise=True,
-        extra=PUBLISHED_ANYWAY,
-    )
-    made("run")
-    return made
+def company(request: pytest.FixtureRequest, noisy_company: Callable[[int], Revops]) -> Revops:
+    return noisy_company(request.param)
 
 
 @pytest.fixture(scope="module")

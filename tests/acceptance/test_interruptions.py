@@ -10,28 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from revops import Revops, sandbox_company
+from revops import SMALL, Revops, sandbox_company
 
 #: What says when something was loaded, rather than what.
 WHEN_LOADED = "_dlt_id|_dlt_load_id|_?loaded_at|last_load.*"
 
 INTERRUPTED = "revops: interrupted; what was published is as it was, and the next run goes on from here\n"
 
-SMALL = {"size": 40, "months": 12}
+HELD = "\n[thresholds]\nhold_share = 0\n"
 
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Revops:
-    return sandbox_company(tmp_path_factory.mktemp("company"), **SMALL)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Revops:
-    """The same company in a folder of its own; its one run is not interrupted, but held back by the gates."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    revops = sandbox_company(folder, **SMALL, extra="\n[thresholds]\nhold_share = 0\n")
-    revops("run", exits=2)
-    return revops
+    """Held back by the gates whenever it comes that far."""
+    return sandbox_company(tmp_path_factory.mktemp("company"), **SMALL, extra=HELD)
 
 
 def until(happened: Callable[[], object], seconds: float = 120.0) -> None:
@@ -103,14 +95,14 @@ def test_a_run_that_is_stopped_leaves_no_process_behind(
 
 
 def test_the_next_run_makes_the_warehouse_as_if_nothing_had_happened(
-    company: Revops, undisturbed: Revops
+    company: Revops, small_company: Revops
 ) -> None:
-    company("run")
-    assert company.tables(without=WHEN_LOADED) == undisturbed.tables(without=WHEN_LOADED)
+    company("run", exits=2)
+    assert company.tables(without=WHEN_LOADED) == small_company.tables(without=WHEN_LOADED)
 
 
-def test_a_first_run_held_back_publishes_nothing_and_says_why(undisturbed: Revops) -> None:
-    assert not (undisturbed.home / "marts" / "current.duckdb").exists()
-    assert "no marts are published" in undisturbed("kpis", exits=1).stderr
-    found = undisturbed.json("gaps", "--severity", "critical")
+def test_a_first_run_held_back_publishes_nothing_and_says_why(company: Revops) -> None:
+    assert not (company.home / "marts" / "current.duckdb").exists()
+    assert "no marts are published" in company("kpis", exits=1).stderr
+    found = company.json("gaps", "--severity", "critical")
     assert {gap["gap_type"] for gap in found} >= {"won_without_billing", "paying_without_crm"}

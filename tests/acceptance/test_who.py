@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
-from revops import PUBLISHED_ANYWAY, Revops, sandbox_company
+from revops import Revops
 
 from sandbox.ledger import Ledger
 from sandbox.state import read_state
@@ -16,11 +17,8 @@ from sandbox.world import Company, Contact, Customer, Deal, World
 
 
 @pytest.fixture(scope="module")
-def revops(tmp_path_factory: pytest.TempPathFactory) -> Revops:
-    folder = tmp_path_factory.mktemp("who")
-    made = sandbox_company(folder, 40, 10, PUBLISHED_ANYWAY, seed=18, noise=True)
-    made("run")
-    return made
+def revops(noisy_company: Callable[[int], Revops]) -> Revops:
+    return noisy_company(23)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +84,7 @@ def test_an_account_shows_its_records_its_people_and_its_funnel(
     assert records["billing", customer.id]["evidence"] == company.id
     assert ("crm", company.id) in records
     person = next(p for p in answer["people"] if contact.email in p["emails"])
-    assert {"contact", "lead"} <= {*person["known_as"]}
+    assert {"contact", "recipient"} <= {*person["known_as"]}
     steps = {step["step"]: step for step in reversed(answer["funnel"])}
     won = steps["won"]
     assert (won["silo"], won["source"], won["record_id"]) == ("crm", "hubspot", deal.id)

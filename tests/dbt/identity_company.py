@@ -76,6 +76,12 @@ class IdentityCompany:
         shutil.rmtree(self.home.dlt, ignore_errors=True)
         self.overrides = []
 
+    def drop(self, *tables: str) -> None:
+        """Lose tables of identity, so that the next run writes them anew."""
+        with duckdb.connect(str(self.home.warehouse)) as warehouse:
+            for table in tables:
+                warehouse.execute(f"drop table identity.{table}")
+
     def run(self, **tables: Iterable[Row]) -> None:
         """Load these rows, all there are now, and resolve them; a day after the run before."""
         for table, silo in SILOS.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,10 +9,10 @@ from identity_company import IdentityCompany, Row, clusters
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IdentityCompany]:
-    with IdentityCompany(tmp_path_factory.mktemp("company")) as made:
-        made.run(accounts=ACCOUNTS, customers=CUSTOMERS, contacts=CONTACTS)
-        yield made
+def company(resolved: IdentityCompany) -> IdentityCompany:
+    resolved.forget()
+    resolved.run(accounts=ACCOUNTS, customers=CUSTOMERS, contacts=CONTACTS)
+    return resolved
 
 
 def account(key: str, name: str, domain: str = "", **more: str) -> Row:

@@ -15,7 +15,7 @@ from typing import Any
 from vendor_bench import PREFIX, Bench
 
 from ingestion import hubspot, mailshake_rows, salesforce, stripe, stripe_rows
-from ingestion.arrow import Columns, to_arrow
+from ingestion.arrow import to_arrow
 from ingestion.chargebee_tables import TABLES as CHARGEBEE
 from ingestion.core import TableSpec
 from ingestion.hubspot_tables import ACTIVITIES, HISTORY_PROPERTIES, LINKS, OBJECTS
@@ -215,13 +215,11 @@ def _mailshake(bench: Bench) -> Told:
             for campaign in campaigns
             for body in listed("recipients/list", campaignID=campaign["id"])
         ],
-        **{name: _rows(mailshake_rows.events(name, list(listed(f"activity/{name}")))) for name in events},
+        **{
+            name: [mailshake_rows.event(name, body) for body in listed(f"activity/{name}")] for name in events
+        },
         "leads": [mailshake_rows.lead(body) for body in listed("leads/list")],
     }
-
-
-def _rows(columns: Columns) -> list[Row]:
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 # ---------------------------------------------------------------- Stripe

@@ -47,12 +47,6 @@ named_customers as (
 
 ),
 
-keys as (
-
-    {{ listed_links('links') }}
-
-),
-
 facts as (
 
     select
@@ -63,14 +57,11 @@ facts as (
         features.parent_record,
         case when features.silo = 'crm' then features.domain end as domain,
         case when not features.is_deleted then named_customers.customers end as customers,
-        apart.others as apart,
-        keys.links
+        apart.others as apart
 
     from groups
     inner join features
         on groups.record = features.record
-    inner join keys
-        on groups.record = keys.record
     left join named_customers
         on groups.record = named_customers.record
     left join apart
@@ -78,16 +69,46 @@ facts as (
 
 ),
 
+-- What cannot clash, whatever the links, stays together unasked.
+doubtful as (
+
+    select label
+    from facts
+    group by label
+    having
+        count(distinct tax_number) > 1
+        or count(distinct domain) > 1
+        or count(distinct customers) > 1
+        -- Fewer names are one company's at any domain: MOST_NAMES_AT_A_DOMAIN of identity.cuts.
+        or count(distinct name) > 3
+        or count(parent_record) > 0
+        or count(apart) > 0
+
+),
+
+doubts as (
+
+    select facts.* from facts
+    semi join doubtful
+        on facts.label = doubtful.label
+
+),
+
+keys as (
+
+    {{ listed_links('links', 'doubts') }}
+
+),
+
 final as (
 
-    select * from facts
-    qualify
-        count(distinct tax_number) over (partition by label) > 1
-        or count(distinct domain) over (partition by label) > 1
-        or count(distinct customers) over (partition by label) > 1
-        or count(distinct name) over (partition by label) > 1
-        or count(parent_record) over (partition by label) > 0
-        or count(apart) over (partition by label) > 0
+    select
+        doubts.*,
+        keys.links
+
+    from doubts
+    inner join keys
+        on doubts.record = keys.record
 
 )
 

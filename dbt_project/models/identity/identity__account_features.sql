@@ -1,3 +1,20 @@
+{#- What is worked out of a record's own columns. -#}
+{%- set described -%}
+{{ core_name('words') }} as core,
+        replace(words, ' ', '') as letters,
+        array_to_string(list_sort(string_split(words, ' ')), '') as sorted_letters,
+        {{ legal_form('words') }} as legal_form,
+        nullif(array_to_string(regexp_extract_all(words, '\b\d+\b'), ' '), '') as numbers,
+        {{ country_code('country') }} as country,
+        coalesce({{ company_domain('domain') }}, {{ company_domain('email') }}) as domain,
+        {{ tax_number('tax_id') }} as tax_number,
+        parent_record,
+        is_deleted,
+        created_at,
+        -- The oldest CRM record names the account.
+        {{ seniority("cast(silo <> 'crm' as integer)") }} as seniority
+{%- endset -%}
+{%- set words = name_words('name') -%}
 with
 
 crm_accounts as (
@@ -56,7 +73,8 @@ records as (
         coalesce(is_deleted, false) as is_deleted,
         name,
         country,
-        {{ company_domain('domain') }} as domain,
+        domain,
+        cast(null as varchar) as email,
         tax_id,
         'crm:' || source || ':' || parent_account_id as parent_record
 
@@ -72,7 +90,8 @@ records as (
         coalesce(is_deleted, false),
         name,
         country,
-        coalesce({{ company_domain('domain') }}, {{ company_domain('email') }}),
+        domain,
+        email,
         tax_id,
         null
 
@@ -90,6 +109,7 @@ records as (
         null,
         null,
         null,
+        null,
         null
 
     from named_customers
@@ -101,14 +121,31 @@ records as (
 
 ),
 
-named as (
+printed as (
 
     select
         silo || ':' || source || ':' || record_id as record,
         *,
-        {{ name_words('name') }} as words
+        {{ fingerprint(words ~ described, 'records') }} as fingerprint
 
     from records
+
+),
+
+changed as (
+
+    select printed.* from printed
+    {{ unless_known() }}
+
+),
+
+named as (
+
+    select
+        *,
+        {{ words }} as words
+
+    from changed
 
 ),
 
@@ -116,25 +153,15 @@ final as (
 
     select
         record,
+        fingerprint,
         silo,
         source,
         record_id,
         words,
-        {{ core_name('words') }} as core,
-        replace(words, ' ', '') as letters,
-        array_to_string(list_sort(string_split(words, ' ')), '') as sorted_letters,
-        {{ legal_form('words') }} as legal_form,
-        nullif(array_to_string(regexp_extract_all(words, '\b\d+\b'), ' '), '') as numbers,
-        {{ country_code('country') }} as country,
-        domain,
-        {{ tax_number('tax_id') }} as tax_number,
-        parent_record,
-        is_deleted,
-        created_at,
-        -- The oldest CRM record names the account.
-        row_number() over (order by silo <> 'crm', coalesce(created_at, 'infinity'), record) as seniority
+        {{ described }}
 
     from named
+    {{ and_gone('printed') }}
 
 )
 

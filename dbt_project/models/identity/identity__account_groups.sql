@@ -12,7 +12,14 @@ links as (
 
 ),
 
-{{ connected('features', 'links') }},
+linked as (
+
+    select distinct record from links
+    semi join features using (record)
+
+),
+
+{{ connected('linked', 'links') }},
 
 final as (
 

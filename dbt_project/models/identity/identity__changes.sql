@@ -20,6 +20,39 @@ assigned as (
 
 ),
 
+-- Most records have never moved.
+moved as (
+
+    select
+        entity,
+        record
+
+    from assigned
+    group by entity, record
+    having count(*) > 1
+
+),
+
+moved_ids as (
+
+    select distinct
+        assigned.entity,
+        assigned.known_as
+
+    from assigned
+    semi join moved
+        on assigned.entity = moved.entity and assigned.record = moved.record
+
+),
+
+concerned as (
+
+    select assigned.* from assigned
+    semi join moved_ids
+        on assigned.entity = moved_ids.entity and assigned.known_as = moved_ids.known_as
+
+),
+
 moves as (
 
     select
@@ -28,7 +61,7 @@ moves as (
         lag(method || coalesce(': ' || evidence, '')) over records as earlier_reason,
         lead(run) over records as until_run
 
-    from assigned
+    from concerned
     window records as (partition by entity, record order by run)
 
 ),

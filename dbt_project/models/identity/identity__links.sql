@@ -187,8 +187,9 @@ known_by_name as (
         on features.record = same_tax_number.record
     anti join by_address
         on features.record = by_address.billing_record
+    -- With the silo on its own the join would compare every row with every other.
     anti join crm_domains
-        on features.silo = 'billing' and features.domain = crm_domains.company_domain
+        on case features.silo when 'billing' then features.domain end = crm_domains.company_domain
 
 ),
 
@@ -294,19 +295,28 @@ links as (
 
 ),
 
+-- A key that only one record has links nothing.
+shared as (
+
+    select match_key from links
+    group by match_key
+    having min(record) <> max(record)
+
+),
+
 final as (
 
     select distinct
-        record,
-        match_key,
-        method,
-        evidence,
-        cast(score as double) as score
+        links.record,
+        links.match_key,
+        links.method,
+        links.evidence,
+        cast(links.score as double) as score
 
     from links
-    where record is not null and match_key is not null
-    -- A key that only one record has links nothing.
-    qualify min(record) over (partition by match_key) <> max(record) over (partition by match_key)
+    semi join shared
+        on links.match_key = shared.match_key
+    where links.record is not null
 
 )
 

@@ -17,12 +17,19 @@ placed as (
 
     select
         email,
-        case when count(distinct account) = 1 then any_value(account) end as account
+        arg_min(struct_pack(account := account), trust).account as account
 
-    from records
-    where email is not null and account is not null
-    group by email, trust
-    qualify trust = min(trust) over (partition by email)
+    from (
+        select
+            email,
+            trust,
+            case when min(account) = max(account) then min(account) end as account
+
+        from records
+        where email is not null and account is not null
+        group by email, trust
+    ) as trusted
+    group by email
 
 ),
 
@@ -36,7 +43,7 @@ employed as (
     from records
     where account is not null
     group by person
-    having count(distinct account) = 1
+    having min(account) = max(account)
 
 ),
 
@@ -57,7 +64,7 @@ people as (
 
     select
         email,
-        arg_min(person, seniority) as person
+        arg_min(person, (seniority, kind, source, record_id)) as person
 
     from records
     where email is not null
@@ -65,23 +72,45 @@ people as (
 
 ),
 
-final as (
+known as (
 
     select
         people.email,
         people.person,
-        case
-            when placed.email is not null then placed.account
-            else coalesce(employed.account, domains.account)
-        end as account
+        case when placed.email is not null then placed.account else employed.account end as account,
+        placed.email is null and employed.account is null as is_unknown
 
     from people
     left join placed
         on people.email = placed.email
     left join employed
         on people.person = employed.person
-    left join domains
-        on {{ company_domain('people.email') }} = domains.domain
+
+),
+
+at_a_domain as (
+
+    select
+        known.email,
+        domains.account
+
+    from known
+    inner join domains
+        on {{ company_domain('known.email') }} = domains.domain
+    where known.is_unknown
+
+),
+
+final as (
+
+    select
+        known.email,
+        known.person,
+        coalesce(known.account, at_a_domain.account) as account
+
+    from known
+    left join at_a_domain
+        on known.email = at_a_domain.email
 
 )
 

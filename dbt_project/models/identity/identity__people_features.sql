@@ -1,3 +1,33 @@
+{#- What is worked out of a record's own columns. -#}
+{%- set normalised -%}
+            nullif(lower(trim(email)), '') as email,
+            {{ name_words('first_name') }} as first_name,
+            {{ name_words('last_name') }} as last_name,
+            coalesce(is_deleted, false) as is_deleted
+{%- endset -%}
+{%- set described -%}
+        split_part(email_key, '@', 1) as mailbox,
+        {{ company_domain('email') }} as email_domain,
+        first_name,
+        last_name,
+        birth_date,
+        {{ name_words('city') }} as city,
+        coalesce(employer, company_words) as company,
+        case
+            when kind = 'contact' and not is_deleted then account
+        end as works_at,
+        account,
+        -- Of the records with one address and name, one is compared.
+        (first_name is not null or last_name is not null)
+        and row_number() over (
+            partition by coalesce(email_key, record), first_name, last_name, birth_date, city
+            order by trust, employer is null, record
+        ) = 1 as is_compared,
+        is_deleted,
+        created_at,
+        -- Who is named by what is not deleted: some vendors forget deleted records altogether.
+        {{ seniority('(cast(is_deleted as integer) * 8 + trust)') }} as seniority
+{%- endset -%}
 with
 
 contacts as (
@@ -197,70 +227,126 @@ names as (
 
 ),
 
-described as (
+written as (
 
-    select
-        kind || ':' || source || ':' || record_id as record,
-        * replace (
-            nullif(lower(trim(email)), '') as email,
-            {{ name_words('first_name') }} as first_name,
-            {{ name_words('last_name') }} as last_name,
-            coalesce(is_deleted, false) as is_deleted
-        ),
-        {{ normal_email('email') }} as email_key,
+    select distinct
+        company_name,
         {{ name_words('company_name') }} as company_words
 
     from sightings
+    where company_name is not null
+
+),
+
+companies as (
+
+    select
+        written.company_name,
+        written.company_words,
+        names.account
+
+    from written
+    left join names
+        on {{ core_name('written.company_words') }} = names.core
+
+),
+
+records as (
+
+    select
+        sightings.* exclude (company_name),  -- noqa: RF02
+        coalesce(sightings.account, companies.account) as employer,
+        companies.company_words
+
+    from sightings
+    left join companies
+        on sightings.company_name = companies.company_name
+
+),
+
+printed as (
+
+    select
+        kind || ':' || source || ':' || record_id as record,
+        *,
+        {{ fingerprint(normalised ~ described, 'records') }} as fingerprint
+
+    from records
+
+),
+
+changed as (
+
+    select printed.* from printed
+    {{ unless_known() }}
+
+),
+
+{% if is_incremental() -%}
+-- Whoever shares an address with a changed record, now or before, may be compared in its place.
+addresses as (
+
+    select {{ normal_email('email') }} as email_key from changed
+    union
+    select known.email_key from {{ this }} as known
+    anti join printed using (record, fingerprint)
+
+),
+
+shared as (
+
+    select known.record from {{ this }} as known
+    semi join addresses
+        on known.email_key = addresses.email_key
+
+),
+
+neighbours as (
+
+    select printed.* from printed
+    semi join shared
+        on printed.record = shared.record
+    anti join changed
+        on printed.record = changed.record
+
+),
+{%- endif %}
+
+affected as (
+
+    select * from changed
+    {%- if is_incremental() %}
+    union all
+    select * from neighbours
+    {%- endif %}
+
+),
+
+named as (
+
+    select
+        * replace ({{ normalised }}),
+        {{ normal_email('email') }} as email_key
+
+    from affected
 
 ),
 
 final as (
 
     select
-        described.record,
-        described.kind,
-        described.source,
-        described.record_id,
-        described.trust,
-        described.email,
-        described.email_key,
-        split_part(described.email_key, '@', 1) as mailbox,
-        {{ company_domain('described.email') }} as email_domain,
-        described.first_name,
-        described.last_name,
-        described.birth_date,
-        {{ name_words('described.city') }} as city,
-        coalesce(described.account, names.account, described.company_words) as company,
-        case
-            when described.kind = 'contact' and not described.is_deleted then described.account
-        end as works_at,
-        described.account,
-        -- Of the records with one address and name, one is compared.
-        (described.first_name is not null or described.last_name is not null)
-        and row_number() over (
-            partition by
-                coalesce(described.email_key, described.record),
-                described.first_name,
-                described.last_name,
-                described.birth_date,
-                described.city
-            order by described.trust, coalesce(described.account, names.account) is null, described.record
-        ) = 1 as is_compared,
-        described.is_deleted,
-        described.created_at,
-        -- Who is named by what is not deleted: some vendors forget deleted records altogether.
-        row_number() over (
-            order by
-                described.is_deleted,
-                described.trust,
-                coalesce(described.created_at, 'infinity'),
-                described.record
-        ) as seniority
+        record,
+        fingerprint,
+        kind,
+        source,
+        record_id,
+        trust,
+        email,
+        email_key,
+        {{ described }}
 
-    from described
-    left join names
-        on
-            names.core = {{ core_name('described.company_words') }}
+    from named
+    {{ and_gone('printed') }}
 
 )
 

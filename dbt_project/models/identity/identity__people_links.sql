@@ -85,11 +85,13 @@ mergers as (
 addresses as (
 
     select
-        record,
-        arg_min(record, seniority) over (partition by email_key) as first_record
+        email_key,
+        arg_min(record, (seniority, record)) as first_record
 
     from features
     where email_key is not null
+    group by email_key
+    having count(*) > 1
 
 ),
 
@@ -136,13 +138,15 @@ links as (
     union all
 
     select
-        record,
-        'email:' || first_record,
+        features.record,
+        'email:' || addresses.first_record,
         'email',
-        'address of ' || first_record,
+        'address of ' || addresses.first_record,
         0.99
 
-    from addresses
+    from features
+    inner join addresses
+        on features.email_key = addresses.email_key
 
     union all
 
