@@ -82,7 +82,7 @@ class VendorClient(RESTClient):
                 if listed not in found:
                     raise BadAnswerError(_path(answer.url), f"the answer has no {listed!r}")
                 yield answer.content
-                if following is None:
+                if not following:
                     return
                 asked = {**params, token: following}
 

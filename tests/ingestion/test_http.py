@@ -6,7 +6,7 @@ import json
 import mailshake_world
 import pytest
 from mailshake_world import RECIPIENTS
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from vendor_bench import served
 
 from ingestion import mailshake
@@ -53,3 +53,15 @@ def test_a_fault_on_a_page_ahead_comes_when_that_page_is_asked_for(bench):
         before.extend(pages)
     assert 30 <= len(before) <= 34
     assert list(pages) == []
+
+
+@pytest.mark.parametrize("last", [{}, {"nextToken": None}, {"nextToken": ""}])
+def test_a_page_that_names_no_other_is_the_last(bench, last):
+    bench.served.answers.append((PATH, JSONResponse({"results": [], **last})))
+    assert len(list(itertools.islice(texts(bench), 2))) == 1
+
+
+def test_a_page_without_its_list_is_refused(bench):
+    bench.served.answers.append((PATH, JSONResponse({"nextToken": None})))
+    with pytest.raises(BadAnswerError, match="has no 'results'"):
+        list(texts(bench))
