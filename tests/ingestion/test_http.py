@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import threading
 
 import mailshake_world
 import pytest
@@ -10,7 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from vendor_bench import served
 
 from ingestion import mailshake
-from ingestion.http import AHEAD_SHARE, BadAnswerError
+from ingestion.http import AHEAD_SHARE, BadAnswerError, ahead
 
 PATH = "2017-04-01/activity/sent"
 
@@ -65,3 +66,20 @@ def test_a_page_without_its_list_is_refused(bench):
     bench.served.answers.append((PATH, JSONResponse({"nextToken": None})))
     with pytest.raises(BadAnswerError, match="has no 'results'"):
         list(texts(bench))
+
+
+def test_who_stops_does_not_wait_for_the_page_under_way():
+    answered = threading.Event()
+
+    def listed():
+        yield from range(20)
+        answered.wait(60)
+
+    pages = ahead(listed())
+    assert list(itertools.islice(pages, 20)) == list(range(20))
+    closing = threading.Thread(target=pages.close)
+    closing.start()
+    closing.join(20)
+    was_waiting = closing.is_alive()
+    answered.set()
+    assert not was_waiting
