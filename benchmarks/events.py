@@ -126,9 +126,11 @@ _BODIES = {
     """,
     "API, outside HTTP": _WAITED
     + """
+        import shutil
         from ingestion.core import load_source
         from settings.config import SourceConfig
         from settings.paths import Home
+        shutil.rmtree(folder / "api", ignore_errors=True)
         with serving(events) as address:
             place = f"{address}/mailshake"
             config = SourceConfig(name="mail", silo="email", type="mailshake", base_url=place)

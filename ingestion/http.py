@@ -10,11 +10,12 @@ and never shown.
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import cache
 from itertools import islice
+from queue import SimpleQueue
+from threading import Event, Semaphore, Thread
 from typing import Any, TypeVar
 from urllib.parse import urlparse
 
@@ -39,6 +40,7 @@ TIMEOUT = (5, 60)
 AHEAD_SHARE, AHEAD_MOST = 0.1, 32
 
 T = TypeVar("T")
+_END = object()
 
 
 class BadAnswerError(Exception):
@@ -82,7 +84,7 @@ class VendorClient(RESTClient):
                 if listed not in found:
                     raise BadAnswerError(_path(answer.url), f"the answer has no {listed!r}")
                 yield answer.content
-                if following is None:
+                if not following:
                     return
                 asked = {**params, token: following}
 
@@ -236,19 +238,40 @@ def chain(exc: BaseException) -> Iterator[BaseException]:
 
 
 def ahead(pages: Iterator[T]) -> Iterator[T]:
-    """The same pages in the same order; a thread fetches some of a long list before they are asked for."""
-    read, end = int(1 / AHEAD_SHARE), object()
+    """The same pages in the same order; a thread fetches some of a long list before they are asked for.
+
+    Who stops, having read enough or by Ctrl-C, does not wait for the request under way.
+    """
+    read = int(1 / AHEAD_SHARE)
     yield from islice(pages, read)
-    thread = ThreadPoolExecutor(1, "pages")
-    coming = deque([thread.submit(next, pages, end)])
+    wanted, coming, is_over = Semaphore(0), SimpleQueue[Future[Any]](), Event()
+    Thread(target=_fetch, args=(pages, wanted, coming, is_over), daemon=True).start()
+    under_way = 0
     try:
-        while (page := coming.popleft().result()) is not end:
+        while True:
+            while under_way < max(1, min(AHEAD_MOST, int(read * AHEAD_SHARE))):
+                wanted.release()
+                under_way += 1
+            page = coming.get().result()
+            if page is _END:
+                return
+            under_way -= 1
             read += 1
-            while len(coming) < min(AHEAD_MOST, read * AHEAD_SHARE):
-                coming.append(thread.submit(next, pages, end))
-            yield page  # type: ignore[misc]
+            yield page
     finally:
-        thread.shutdown(cancel_futures=True)
+        is_over.set()
+        wanted.release()
+
+
+def _fetch(pages: Iterator[Any], wanted: Semaphore, coming: SimpleQueue[Future[Any]], is_over: Event) -> None:
+    """A page each time that one is wanted."""
+    while wanted.acquire() and not is_over.is_set():
+        page: Future[Any] = Future()
+        try:
+            page.set_result(next(pages, _END))
+        except BaseException as exc:
+            page.set_exception(exc)
+        coming.put(page)
 
 
 def _check(response: Response, *_: Any, **__: Any) -> None:

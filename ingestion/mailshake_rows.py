@@ -173,7 +173,7 @@ def event(table: str, body: Json) -> Json:
 @cache
 def _known(table: str) -> frozenset[str]:
     read = {path.partition(".")[0] for places in _places(table).values() for path in places}
-    return TABLES[table].ignored | read | {"parent", "message"}
+    return TABLES[table].ignored | read
 
 
 @cache

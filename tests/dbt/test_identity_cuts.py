@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from identity_company import IdentityCompany, Row, clusters
 
+from identity import cuts
+from settings.paths import DBT_PROJECT
+
 
 @pytest.fixture(scope="module")
 def company(resolved: IdentityCompany) -> IdentityCompany:
@@ -126,3 +129,14 @@ def test_one_person_at_six_companies_is_cut_and_listed(company: IdentityCompany)
     )
     assert {why for (why,) in listed} <= {f"one person at {n} companies" for n in (4, 5, 6)}
     assert listed
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        ("account_doubts", f"count(distinct name) > {cuts.MOST_NAMES_AT_A_DOMAIN}"),
+        ("people_doubts", f"count(distinct facts.works_at) > {cuts.MOST_COMPANIES_OF_A_PERSON}"),
+    ],
+)
+def test_the_groups_that_sql_picks_are_those_that_may_be_cut(model: str, asked: str) -> None:
+    assert asked in (DBT_PROJECT / "models" / "identity" / f"identity__{model}.sql").read_text()

@@ -2,15 +2,16 @@
 
 import itertools
 import json
+import threading
 
 import mailshake_world
 import pytest
 from mailshake_world import RECIPIENTS
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from vendor_bench import served
 
 from ingestion import mailshake
-from ingestion.http import AHEAD_SHARE, BadAnswerError
+from ingestion.http import AHEAD_SHARE, BadAnswerError, ahead
 
 PATH = "2017-04-01/activity/sent"
 
@@ -53,3 +54,32 @@ def test_a_fault_on_a_page_ahead_comes_when_that_page_is_asked_for(bench):
         before.extend(pages)
     assert 30 <= len(before) <= 34
     assert list(pages) == []
+
+
+@pytest.mark.parametrize("last", [{}, {"nextToken": None}, {"nextToken": ""}])
+def test_a_page_that_names_no_other_is_the_last(bench, last):
+    bench.served.answers.append((PATH, JSONResponse({"results": [], **last})))
+    assert len(list(itertools.islice(texts(bench), 2))) == 1
+
+
+def test_a_page_without_its_list_is_refused(bench):
+    bench.served.answers.append((PATH, JSONResponse({"nextToken": None})))
+    with pytest.raises(BadAnswerError, match="has no 'results'"):
+        list(texts(bench))
+
+
+def test_who_stops_does_not_wait_for_the_page_under_way():
+    answered = threading.Event()
+
+    def listed():
+        yield from range(20)
+        answered.wait(60)
+
+    pages = ahead(listed())
+    assert list(itertools.islice(pages, 20)) == list(range(20))
+    closing = threading.Thread(target=pages.close)
+    closing.start()
+    closing.join(20)
+    was_waiting = closing.is_alive()
+    answered.set()
+    assert not was_waiting
