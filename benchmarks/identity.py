@@ -26,7 +26,7 @@ MOST_SECONDS, MOST_BYTES, MOST_SHARE = 180.0, 4 * 2**30, 0.1
 
 # Names of syllables are as many as real ones, and as unlike each other. Every tenth company is in the CRM
 # twice, every twentieth contact too, with a letter missing.
-_COMPANY = """
+COMPANY = """
 create macro drawn(n, salt, most) as cast(hash(n || salt) % most as bigint);
 create macro syllables(n, salt, count) as array_to_string(list_transform(range(count), lambda i: [
     'ba', 'cor', 'del', 'fen', 'gar', 'hol', 'in', 'jar', 'kel', 'lum', 'mor', 'nex', 'or', 'pol', 'qua',
@@ -108,19 +108,19 @@ def measure(accounts: int = ACCOUNTS) -> dict[str, Measured]:
     """From scratch, after a change of one in a hundred records, and with nothing changed."""
     with tempfile.TemporaryDirectory(prefix="revops-identity-") as name:
         warehouse = Path(name) / "warehouse.duckdb"
-        _execute(warehouse, _tables())
-        _execute(
+        execute(warehouse, tables())
+        execute(
             warehouse,
-            _COMPANY.format(accounts=accounts, contacts=accounts * CONTACTS_EACH, each=CONTACTS_EACH),
+            COMPANY.format(accounts=accounts, contacts=accounts * CONTACTS_EACH, each=CONTACTS_EACH),
         )
         found = {"from scratch": _build(warehouse)}
-        _execute(warehouse, _CHANGE)
+        execute(warehouse, _CHANGE)
         found["1 % changed"] = _build(warehouse)
         found["nothing changed"] = _build(warehouse)
     return found
 
 
-def _tables() -> str:
+def tables() -> str:
     """Every table of the contract, empty."""
     from ingestion.contract import contract
 
@@ -134,7 +134,8 @@ def _tables() -> str:
     return ";\n".join(statements)
 
 
-def _execute(warehouse: Path, statements: str) -> None:
+def execute(warehouse: Path, statements: str) -> None:
+    """Run statements on a warehouse, which is made if it is not there."""
     import duckdb
 
     with duckdb.connect(str(warehouse)) as connection:
