@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from sandbox.ledger.arithmetic import Exchange
+from sandbox.ledger.billing import Billing
 from sandbox.ledger.funnel import Funnel, Journey
 from sandbox.ledger.gaps import Gap, find_gaps
 from sandbox.ledger.identity import Identities
@@ -48,6 +49,11 @@ class Ledger:
     def renewals(self) -> list[Renewal]:
         """Contracts that fell due."""
         return renewals(self.revenue)
+
+    @cached_property
+    def billing(self) -> Billing:
+        """What invoices, payments and signed deals say."""
+        return Billing(self.revenue, self.opportunities)
 
     @cached_property
     def funnel(self) -> Funnel:

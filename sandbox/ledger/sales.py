@@ -34,6 +34,7 @@ class Opportunity:
     closed_at: datetime | None
     amount: Decimal | None  # reporting currency, once closed
     team: str | None  # the owner's, in the quarter it closed
+    subscription_id: str | None = None  # what it was billed as, where sales knows it
 
     @property
     def cycle(self) -> int | None:
@@ -65,6 +66,7 @@ def opportunities(world: World, companies: dict[str, str], exchange: Exchange) -
                 closed_at=closed,
                 amount=amount,
                 team=team,
+                subscription_id=deal.billing_subscription_id,
             )
         )
     return found
