@@ -83,6 +83,23 @@
         'renewal_rate_value': {'numerator': 'renewed_value_capped', 'denominator': 'due_value'},
         'renewal_rate_net': {'numerator': 'renewed_value', 'denominator': 'due_value'},
     },
+    'billing': {
+        'contracted_arr': {'numerator': 'contracted_arr'},
+        'clv_historic': {'numerator': 'earned * ' ~ var('policies').gross_margin, 'denominator': 'payers'},
+        'dso_days': {'numerator': 'receivable_days', 'denominator': 'invoiced'},
+        'collection_rate': {
+            'numerator': 'paid_in_terms', 'denominator': 'judged_amount',
+            'coverage': ['judged', 'invoices', 'invoices that are paid or due'],
+        },
+        'dunning_recovery_rate': {'numerator': 'recovered', 'denominator': 'failures'},
+        'dunning_recovery_rate_value': {'numerator': 'recovered_amount', 'denominator': 'failed_amount'},
+    },
+    'growth': {
+        'magic_number': {
+            'numerator': '4 * revenue_change', 'denominator': 'spend_before',
+            'coverage': ['converted_lines_before', 'spend_lines_before', converted], 'made_of': ['mrr', 'cac'],
+        },
+    },
     'attribution': {
         'attributed_pipeline': {'numerator': 'pipeline'},
         'attributed_revenue': {'numerator': 'revenue'},
@@ -119,6 +136,8 @@
     'revenue_month': {'records': 'accounts', 'periods': ['month']},
     'acquisition': {'records': 'lines of spend, and accounts that became customers'},
     'renewals': {'records': 'contract terms that ended'},
+    'billing': {'records': 'invoices, and accounts at the end of the period'},
+    'growth': {'records': 'complete quarters that have one before', 'periods': ['quarter']},
     'attribution': {
         'records': 'shares of an opportunity, by touch',
         'segments': {'channel': 'channel', 'campaign': 'campaign_key'},

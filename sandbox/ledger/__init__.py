@@ -67,4 +67,5 @@ class Ledger:
 
     def kpis(self) -> list[KpiRow]:
         """Rows by KPI, period and segment."""
-        return Kpis(self.world, self.exchange, self.mrr_movements, self.opportunities, self.renewals).rows()
+        facts = (self.mrr_movements, self.opportunities, self.renewals, self.billing)
+        return Kpis(self.world, self.exchange, *facts).rows()

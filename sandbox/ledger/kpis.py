@@ -10,6 +10,8 @@ from decimal import Decimal
 from fractions import Fraction
 
 from sandbox.ledger.arithmetic import ZERO, Exchange, Period, at_midnight, periods, ratio
+from sandbox.ledger.billing import Billing
+from sandbox.ledger.billing_kpis import BillingKpis
 from sandbox.ledger.mrr import Movement
 from sandbox.ledger.renewals import Renewal
 from sandbox.ledger.sales import Opportunity, Sales, acquisition_spend, frozen_commit, open_at
@@ -44,8 +46,10 @@ class Kpis:
         movements: list[Movement],
         sold: list[Opportunity],
         due: list[Renewal],
+        billing: Billing,
     ) -> None:
         self.world, self.exchange, self.sold, self.due = world, exchange, sold, due
+        self.billing = BillingKpis(billing, GROSS_MARGIN)
         self.by_month: dict[date, list[Movement]] = defaultdict(list)
         for row in movements:
             self.by_month[row.month].append(row)
@@ -131,7 +135,20 @@ class Kpis:
             "arr": (mrr * 12, one),
             "arpa": (mrr, paying),
             "clv": self._lifetime_value(mrr, paying, months[-1]),
+            **self.billing.rows(period, mrr),
+            **self._magic(period),
         }
+
+    def _magic(self, period: Period) -> dict[str, Pair]:
+        """Of complete quarters with one before."""
+        if period not in self.quarters or period == self.quarters[0]:
+            return {}
+        before = self.quarters[self.quarters.index(period) - 1]
+        now, then = (
+            sum((row.closing for month in one.months() for row in self.by_month[month]), ZERO)
+            for one in (period, before)
+        )
+        return {"magic_number": (4 * (now - then), acquisition_spend(self.world, before, self.exchange))}
 
     def _lifetime_value(self, mrr: Decimal, paying: Decimal, month: date) -> Pair:
         known = [p.start for p in self.periods if p.kind == "month" and p.start <= month][-CHURN_MONTHS:]

@@ -32,8 +32,8 @@ def cover() -> list[tuple[str, ...]]:
 
 
 #: What vendors keep differently: their own tables and when they were loaded, what an e-mail tool is for,
-#: the ids of what happens to messages, and whether a change within a term is a negative line or a credit note.
-NOT_COMPARED = {
+#: the ids of what happens to messages, and whether a change within a term is a negative line or a credit.
+NOT_COMPARED: dict[str, set[str] | None] = {
     "source_freshness": None,
     "email_performance": {"kind"},
     "funnel": {"contacted_witness", "engaged_witness", "replied_witness"},

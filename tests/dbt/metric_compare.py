@@ -14,7 +14,7 @@ from orchestration.metricflow import QUIET, mf_environment
 from settings.paths import Home
 
 #: KPIs that are products of figures of different spans of time.
-NO_METRIC = {"pipeline_velocity", "clv", "ltv_cac"}
+NO_METRIC = {"pipeline_velocity", "clv", "ltv_cac", "dso_days", "magic_number"}
 SALES = (
     *("win_rate", "win_rate_value", "won_revenue"),
     *("sales_cycle_days", "sales_cycle_days_mean", "sales_cycle_days_p90"),

@@ -44,6 +44,12 @@ terms as (
 
 ),
 
+billing_records as (
+
+    select * from {{ ref('core__kpi_billing_records') }}
+
+),
+
 messages as (
 
     select * from {{ ref('core__kpi_email_records') }}
@@ -223,6 +229,16 @@ renewals as (
 
 ),
 
+billing as (
+
+    select
+        *,
+        map {'account': coalesce(account, '(none)')} as segments
+
+    from billing_records
+
+),
+
 attribution as (
 
     select
@@ -265,7 +281,7 @@ email as (
 ),
 
 counted as (
-    {% for subject in kpi_subjects() if subject != 'pipeline' %}
+    {% for subject in kpi_subjects() if subject not in ('pipeline', 'growth') %}
     select
         {{ common }},
         {{ kpi_rows(subject, of_records=true) | indent(8) }}

@@ -50,6 +50,19 @@ renewals as (
 
 ),
 
+billing as (
+
+    select * from {{ ref('core__kpi_billing') }}
+
+),
+
+growth as (
+
+    select * from billing
+    where period = 'quarter' and spend_before is not null
+
+),
+
 email as (
 
     select * from {{ ref('core__kpi_email') }}
