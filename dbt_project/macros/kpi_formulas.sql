@@ -132,10 +132,10 @@
     'pipeline': {'records': 'opportunities'},
     'quota': {'records': 'months of a rep', 'segments': {'team': 'team', 'owner': 'owner_id'}},
     'forecast': {'records': 'complete quarters', 'periods': ['quarter', 'year', 'all']},
-    'revenue': {'records': 'accounts'},
-    'revenue_month': {'records': 'accounts', 'periods': ['month']},
+    'revenue': {'records': 'accounts', 'segments': account_segments()},
+    'revenue_month': {'records': 'accounts', 'periods': ['month'], 'segments': account_segments()},
     'acquisition': {'records': 'lines of spend, and accounts that became customers'},
-    'renewals': {'records': 'contract terms that ended'},
+    'renewals': {'records': 'contract terms that ended', 'segments': account_segments()},
     'billing': {'records': 'invoices, and accounts at the end of the period'},
     'growth': {'records': 'complete quarters that have one before', 'periods': ['quarter']},
     'attribution': {
@@ -144,6 +144,26 @@
     },
     'email': {'records': 'messages'},
 }) -%}
+{%- endmacro %}
+
+
+{#- What an account is at the end of a period, of core.account_segments. -#}
+{% macro account_segments() -%}
+{%- do return({
+    'team': 'team', 'owner': 'owner_id', 'region': 'region', 'country': 'country', 'size': 'size', 'plan': 'plan',
+    'product': 'product', 'source': 'lead_source',
+}) -%}
+{%- endmacro %}
+
+
+{#- The same as a map, of a table's row. -#}
+{% macro account_segment_map(segments, account) -%}
+map {
+    'account': {{ account }}
+    {%- for segment, column in account_segments().items() %},
+    '{{ segment }}': coalesce({{ segments }}.{{ column }}, '(none)')
+    {%- endfor %}
+}
 {%- endmacro %}
 
 

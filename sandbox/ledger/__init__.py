@@ -13,6 +13,7 @@ from sandbox.ledger.kpis import KpiRow, Kpis
 from sandbox.ledger.mrr import Movement, Revenue
 from sandbox.ledger.renewals import Renewal, renewals
 from sandbox.ledger.sales import Opportunity, opportunities
+from sandbox.ledger.segments import AccountSegments
 from sandbox.world import World
 
 __all__ = ["Gap", "Journey", "KpiRow", "Ledger", "Movement", "Opportunity", "Renewal"]
@@ -67,5 +68,6 @@ class Ledger:
 
     def kpis(self) -> list[KpiRow]:
         """Rows by KPI, period and segment."""
-        facts = (self.mrr_movements, self.opportunities, self.renewals, self.billing)
+        segments = AccountSegments(self.revenue, self.mrr_movements, self.opportunities)
+        facts = (self.mrr_movements, self.opportunities, self.renewals, self.billing, segments)
         return Kpis(self.world, self.exchange, *facts).rows()

@@ -35,6 +35,8 @@ class Opportunity:
     amount: Decimal | None  # reporting currency, once closed
     team: str | None  # the owner's, in the quarter it closed
     subscription_id: str | None = None  # what it was billed as, where sales knows it
+    owner_id: str | None = None
+    source: str | None = None
 
     @property
     def cycle(self) -> int | None:
@@ -67,6 +69,8 @@ def opportunities(world: World, companies: dict[str, str], exchange: Exchange) -
                 amount=amount,
                 team=team,
                 subscription_id=deal.billing_subscription_id,
+                owner_id=deal.owner_id,
+                source=deal.lead_source,
             )
         )
     return found

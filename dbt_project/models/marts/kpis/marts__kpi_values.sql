@@ -99,6 +99,7 @@ acquisition as (
     from revenue
     inner join spend
         on revenue.period = spend.period and revenue.period_start = spend.period_start
+    where revenue.segment = 'all'
 
 ),
 
