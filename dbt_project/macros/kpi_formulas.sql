@@ -83,6 +83,23 @@
         'renewal_rate_value': {'numerator': 'renewed_value_capped', 'denominator': 'due_value'},
         'renewal_rate_net': {'numerator': 'renewed_value', 'denominator': 'due_value'},
     },
+    'billing': {
+        'contracted_arr': {'numerator': 'contracted_arr'},
+        'clv_historic': {'numerator': 'earned * ' ~ var('policies').gross_margin, 'denominator': 'payers'},
+        'dso_days': {'numerator': 'receivable_days', 'denominator': 'invoiced'},
+        'collection_rate': {
+            'numerator': 'paid_in_terms', 'denominator': 'judged_amount',
+            'coverage': ['judged', 'invoices', 'invoices that are paid or due'],
+        },
+        'dunning_recovery_rate': {'numerator': 'recovered', 'denominator': 'failures'},
+        'dunning_recovery_rate_value': {'numerator': 'recovered_amount', 'denominator': 'failed_amount'},
+    },
+    'growth': {
+        'magic_number': {
+            'numerator': '4 * revenue_change', 'denominator': 'spend_before',
+            'coverage': ['converted_lines_before', 'spend_lines_before', converted], 'made_of': ['mrr', 'cac'],
+        },
+    },
     'attribution': {
         'attributed_pipeline': {'numerator': 'pipeline'},
         'attributed_revenue': {'numerator': 'revenue'},
@@ -115,16 +132,38 @@
     'pipeline': {'records': 'opportunities'},
     'quota': {'records': 'months of a rep', 'segments': {'team': 'team', 'owner': 'owner_id'}},
     'forecast': {'records': 'complete quarters', 'periods': ['quarter', 'year', 'all']},
-    'revenue': {'records': 'accounts'},
-    'revenue_month': {'records': 'accounts', 'periods': ['month']},
+    'revenue': {'records': 'accounts', 'segments': account_segments()},
+    'revenue_month': {'records': 'accounts', 'periods': ['month'], 'segments': account_segments()},
     'acquisition': {'records': 'lines of spend, and accounts that became customers'},
-    'renewals': {'records': 'contract terms that ended'},
+    'renewals': {'records': 'contract terms that ended', 'segments': account_segments()},
+    'billing': {'records': 'invoices, and accounts at the end of the period'},
+    'growth': {'records': 'complete quarters that have one before', 'periods': ['quarter']},
     'attribution': {
         'records': 'shares of an opportunity, by touch',
         'segments': {'channel': 'channel', 'campaign': 'campaign_key'},
     },
     'email': {'records': 'messages'},
 }) -%}
+{%- endmacro %}
+
+
+{#- What an account is at the end of a period, of core.account_segments. -#}
+{% macro account_segments() -%}
+{%- do return({
+    'team': 'team', 'owner': 'owner_id', 'region': 'region', 'country': 'country', 'size': 'size', 'plan': 'plan',
+    'product': 'product', 'source': 'lead_source',
+}) -%}
+{%- endmacro %}
+
+
+{#- The same as a map, of a table's row. -#}
+{% macro account_segment_map(segments, account) -%}
+map {
+    'account': {{ account }}
+    {%- for segment, column in account_segments().items() %},
+    '{{ segment }}': coalesce({{ segments }}.{{ column }}, '(none)')
+    {%- endfor %}
+}
 {%- endmacro %}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from sandbox.ledger.arithmetic import Exchange
+from sandbox.ledger.billing import Billing
 from sandbox.ledger.funnel import Funnel, Journey
 from sandbox.ledger.gaps import Gap, find_gaps
 from sandbox.ledger.identity import Identities
@@ -12,6 +13,7 @@ from sandbox.ledger.kpis import KpiRow, Kpis
 from sandbox.ledger.mrr import Movement, Revenue
 from sandbox.ledger.renewals import Renewal, renewals
 from sandbox.ledger.sales import Opportunity, opportunities
+from sandbox.ledger.segments import AccountSegments
 from sandbox.world import World
 
 __all__ = ["Gap", "Journey", "KpiRow", "Ledger", "Movement", "Opportunity", "Renewal"]
@@ -50,6 +52,11 @@ class Ledger:
         return renewals(self.revenue)
 
     @cached_property
+    def billing(self) -> Billing:
+        """What invoices, payments and signed deals say."""
+        return Billing(self.revenue, self.opportunities)
+
+    @cached_property
     def funnel(self) -> Funnel:
         """Every journey, by prospect and cycle."""
         return Funnel(self.world, self.identities, self.revenue, self.mrr_movements, self.renewals)
@@ -61,4 +68,6 @@ class Ledger:
 
     def kpis(self) -> list[KpiRow]:
         """Rows by KPI, period and segment."""
-        return Kpis(self.world, self.exchange, self.mrr_movements, self.opportunities, self.renewals).rows()
+        segments = AccountSegments(self.revenue, self.mrr_movements, self.opportunities)
+        facts = (self.mrr_movements, self.opportunities, self.renewals, self.billing, segments)
+        return Kpis(self.world, self.exchange, *facts).rows()

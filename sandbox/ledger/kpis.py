@@ -10,14 +10,19 @@ from decimal import Decimal
 from fractions import Fraction
 
 from sandbox.ledger.arithmetic import ZERO, Exchange, Period, at_midnight, periods, ratio
+from sandbox.ledger.billing import Billing
+from sandbox.ledger.billing_kpis import BillingKpis
 from sandbox.ledger.mrr import Movement
 from sandbox.ledger.renewals import Renewal
 from sandbox.ledger.sales import Opportunity, Sales, acquisition_spend, frozen_commit, open_at
+from sandbox.ledger.segments import SEGMENTS, AccountSegments
 from sandbox.world import World
 
 GROSS_MARGIN = Decimal("0.8")
 CHURN_MONTHS = 6
 Pair = tuple[Decimal | None, Decimal | None]
+#: A segment and its value; None for the whole company.
+Kind = tuple[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class KpiRow:
     kpi: str
     period: str
     period_start: date
-    segment: str  # all | team
+    segment: str  # all, or one of SEGMENTS
     segment_value: str
     numerator: Decimal | None
     denominator: Decimal | None
@@ -44,8 +49,12 @@ class Kpis:
         movements: list[Movement],
         sold: list[Opportunity],
         due: list[Renewal],
+        billing: Billing,
+        segments: AccountSegments,
     ) -> None:
         self.world, self.exchange, self.sold, self.due = world, exchange, sold, due
+        self.segments = segments
+        self.billing = BillingKpis(billing, GROSS_MARGIN)
         self.by_month: dict[date, list[Movement]] = defaultdict(list)
         for row in movements:
             self.by_month[row.month].append(row)
@@ -76,10 +85,30 @@ class Kpis:
         everything: dict[str, Pair] = dict(Sales.of(closed).rows())
         end = min(at_midnight(period.end), self.world.now)
         everything["pipeline_velocity"] = Sales.of(closed).velocity(open_at(self.sold, end))
-        everything |= self._forecast(period) | self._revenue(period) | self._renewals(period)
+        revenue = self._revenue(period)
+        everything |= self._forecast(period) | revenue
+        everything |= self._renewals([r for r in self.due if period.holds(r.due_at)])
+        everything |= self.billing.rows(period, revenue["mrr"][0] or ZERO) | self._magic(period)
+        everything["cac"] = self._cac(period)
         yield "all", "all", everything
         for team in sorted({o.team for o in closed if o.team}):
             yield "team", team, dict(Sales.of(o for o in closed if o.team == team).rows())
+        for segment in SEGMENTS:
+            yield from self._of_segment(period, segment)
+
+    def _of_segment(self, period: Period, segment: str) -> Iterator[tuple[str, str, dict[str, Pair]]]:
+        """Revenue of the accounts that are something at the end of a period; renewals by their due month."""
+        of, closing = self.segments.of, self._months(period)[-1]
+        for value in {of(account, closing)[segment] for account in self.segments.accounts(closing)}:
+            if value is not None:
+                yield segment, value, self._revenue(period, (segment, value))
+        terms: dict[str | None, list[Renewal]] = defaultdict(list)
+        for term in self.due:
+            if period.holds(term.due_at):
+                terms[of(term.account, term.due_at.date().replace(day=1))[segment]].append(term)
+        for name, due in terms.items():
+            if name is not None:
+                yield segment, name, self._renewals(due)
 
     def _forecast(self, period: Period) -> dict[str, Pair]:
         """Nothing for months: reps forecast quarters."""
@@ -99,28 +128,37 @@ class Kpis:
             actual += won
         return {"forecast_accuracy": (right, actual)} if judged else {}
 
-    def _revenue(self, period: Period) -> dict[str, Pair]:
-        months = [m for m in period.months() if at_midnight(m) < self.world.now]
-        rows = [row for month in months for row in self.by_month[month]]
+    def _months(self, period: Period) -> list[date]:
+        return [m for m in period.months() if at_midnight(m) < self.world.now]
+
+    def _rows(self, month: date, kind: Kind, when: date) -> list[Movement]:
+        """A month's movements of the accounts that are of a kind in `when`."""
+        if kind is None:
+            return self.by_month[month]
+        segment, value = kind
+        return [row for row in self.by_month[month] if self.segments.of(row.account, when)[segment] == value]
+
+    def _revenue(self, period: Period, kind: Kind = None) -> dict[str, Pair]:
+        months = self._months(period)
+        by_month = {month: self._rows(month, kind, months[-1]) for month in months}
+        rows = [row for found in by_month.values() for row in found]
 
         def total(name: str) -> Decimal:
             return sum((getattr(row, name) for row in rows), ZERO)
 
         first = max(period.start, self.periods[0].start)
-        start = self.by_month[first]
+        start = by_month[first]
         opening = sum((row.opening for row in start), ZERO)
         opened = Decimal(sum(1 for row in start if row.opening > 0))
-        ending = self.by_month[months[-1]]
+        ending = by_month[months[-1]]
         mrr = sum((row.closing for row in ending), ZERO)
         paying = Decimal(sum(1 for row in ending if row.closing > 0))
         lost = -(total("churn") + total("contraction"))
         unpaid = -sum((row.churn for row in rows if row.involuntary), ZERO)
         churned = Decimal(sum(1 for row in rows if row.churn < 0))
-        fresh = Decimal(sum(1 for row in rows if row.new > 0))
         grown = Decimal(len({row.account for row in rows if row.expansion > 0}))
         one = Decimal(1)
         return {
-            "cac": (acquisition_spend(self.world, period, self.exchange), fresh),
             "logo_churn_rate": (churned, opened),
             "gross_mrr_churn_rate": (lost, opening),
             "net_mrr_churn_rate": (lost - total("expansion"), opening),
@@ -130,19 +168,33 @@ class Kpis:
             "mrr": (mrr, one),
             "arr": (mrr * 12, one),
             "arpa": (mrr, paying),
-            "clv": self._lifetime_value(mrr, paying, months[-1]),
+            "clv": self._lifetime_value(mrr, paying, months[-1], kind),
         }
 
-    def _lifetime_value(self, mrr: Decimal, paying: Decimal, month: date) -> Pair:
+    def _cac(self, period: Period) -> Pair:
+        fresh = sum(1 for month in self._months(period) for row in self.by_month[month] if row.new > 0)
+        return acquisition_spend(self.world, period, self.exchange), Decimal(fresh)
+
+    def _magic(self, period: Period) -> dict[str, Pair]:
+        """Of complete quarters with one before."""
+        if period not in self.quarters or period == self.quarters[0]:
+            return {}
+        before = self.quarters[self.quarters.index(period) - 1]
+        now, then = (
+            sum((row.closing for month in one.months() for row in self.by_month[month]), ZERO)
+            for one in (period, before)
+        )
+        return {"magic_number": (4 * (now - then), acquisition_spend(self.world, before, self.exchange))}
+
+    def _lifetime_value(self, mrr: Decimal, paying: Decimal, month: date, kind: Kind) -> Pair:
         known = [p.start for p in self.periods if p.kind == "month" and p.start <= month][-CHURN_MONTHS:]
-        rows = [row for one in known for row in self.by_month[one]]
+        rows = [row for one in known for row in self._rows(one, kind, one)]
         churned = Fraction(sum(1 for row in rows if row.churn < 0))
         rate = ratio(churned, Fraction(sum(1 for row in rows if row.opening > 0)))
         worth = ratio(Fraction(mrr) * Fraction(GROSS_MARGIN), Fraction(paying))
         return worth, rate
 
-    def _renewals(self, period: Period) -> dict[str, Pair]:
-        due = [r for r in self.due if period.holds(r.due_at)]
+    def _renewals(self, due: list[Renewal]) -> dict[str, Pair]:
         kept = sum(1 for r in due if r.amount_renewed > 0)
         worth = sum((r.amount_due for r in due), ZERO)
         return {

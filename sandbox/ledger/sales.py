@@ -34,6 +34,9 @@ class Opportunity:
     closed_at: datetime | None
     amount: Decimal | None  # reporting currency, once closed
     team: str | None  # the owner's, in the quarter it closed
+    subscription_id: str | None = None  # what it was billed as, where sales knows it
+    owner_id: str | None = None
+    source: str | None = None
 
     @property
     def cycle(self) -> int | None:
@@ -65,6 +68,9 @@ def opportunities(world: World, companies: dict[str, str], exchange: Exchange) -
                 closed_at=closed,
                 amount=amount,
                 team=team,
+                subscription_id=deal.billing_subscription_id,
+                owner_id=deal.owner_id,
+                source=deal.lead_source,
             )
         )
     return found

@@ -198,7 +198,17 @@ def test_every_figure_is_the_sum_of_its_records(revops: Revops) -> None:
     [
         ("win_rate", "2026-Q3", "team=Europe", ["owner", "product", "region", "source"]),
         ("win_rate_value", "2026-09", None, ["owner", "product", "region", "source", "team"]),
-        ("arr", "2026-10", None, ["account"]),
+        (
+            *("arr", "2026-10", None),
+            ["account", "country", "owner", "plan", "product", "region", "size", "source", "team"],
+        ),
+        (
+            "logo_churn_rate",
+            "2026-Q3",
+            "size=51-250",
+            ["account", "country", "owner", "plan", "product", "region", "source", "team"],
+        ),
+        ("dso_days", "2026-09", None, ["account"]),
         ("cac", "2026-Q3", None, ["category"]),
         ("attributed_revenue", "2026", "channel=email", ["campaign"]),
     ],
@@ -256,7 +266,10 @@ def test_what_cannot_be_explained_says_what_can(revops: Revops) -> None:
         ),
         (("arr", "--period", "1999-Q1"), "--period 1999-Q1: arr has no such period; there is all, 2024-11,"),
         (("arr", "--period", "2026-Q5"), "--period 2026-Q5: no period. Write a month as 2026-07"),
-        (("arr", "--period", "2026", "--segment", "team=x"), "arr is known of the whole company only"),
+        (
+            ("dso_days", "--period", "2026", "--segment", "team=x"),
+            "dso_days is known of the whole company only",
+        ),
         (("win_rate", "--period", "2026", "--segment", "x=y"), "no such segment; there is owner, product,"),
         (("win_rate", "--period", "2026", "--segment", "team"), "there is team=Americas, team=Customer Suc"),
         (("clv", "--period", "2026", "--format", "csv"), "Explain what it is made of: arpa, logo_churn_rate"),

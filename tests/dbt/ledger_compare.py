@@ -33,6 +33,7 @@ def all_differences(warehouse: Connection, ledger: Ledger) -> Differences:
         identity_differences,
         subscription_mrr_differences,
         movement_differences,
+        walk_differences,
         opportunity_differences,
         renewal_differences,
         funnel_differences,
@@ -128,6 +129,29 @@ def movement_differences(warehouse: Connection, ledger: Ledger) -> Differences:
         for m in ledger.mrr_movements
     }
     return _unequal("movement", found, true)
+
+
+def walk_differences(warehouse: Connection, ledger: Ledger) -> Differences:
+    """MRR as billed, cash and what is signed but not live, of every account and month; and no residual.
+
+    In this company every contract is invoiced as it should be, and every payment has its invoice.
+    """
+    accounts = _true_accounts(warehouse, ledger)
+    rows = warehouse.execute(
+        "select account, month, billed_mrr, cash, -signed_not_live, billing_residual, invoicing_residual,"
+        " cash_residual from core.revenue_walk"
+    ).fetchall()
+    found = {(accounts[account], month): amounts for account, month, *amounts in rows if any(amounts)}
+    true = (ledger.billing.billed_mrr, ledger.billing.cash, ledger.billing.not_live)
+    zero = Decimal(0)
+    return _unequal(
+        "revenue walk",
+        found,
+        {
+            key: [*(side.get(key, zero) for side in true), zero, zero, zero]
+            for key in {key for side in true for key in side}
+        },
+    )
 
 
 def opportunity_differences(warehouse: Connection, ledger: Ledger) -> Differences:

@@ -14,10 +14,20 @@ from orchestration.metricflow import QUIET, mf_environment
 from settings.paths import Home
 
 #: KPIs that are products of figures of different spans of time.
-NO_METRIC = {"pipeline_velocity", "clv", "ltv_cac"}
+NO_METRIC = {"pipeline_velocity", "clv", "ltv_cac", "dso_days", "magic_number"}
 SALES = (
     *("win_rate", "win_rate_value", "won_revenue"),
     *("sales_cycle_days", "sales_cycle_days_mean", "sales_cycle_days_p90"),
+)
+REVENUE = (
+    *(
+        "logo_churn_rate",
+        "gross_mrr_churn_rate",
+        "net_mrr_churn_rate",
+        "involuntary_churn_rate",
+        "expansion_rate",
+    ),
+    *("upsell_accounts", "mrr", "arr", "arpa", "quick_ratio", "nrr", "grr"),
 )
 ATTRIBUTED = ("attributed_pipeline", "attributed_revenue")
 #: Segment of kpi_values -> MetricFlow's dimension and the KPIs that have both.
@@ -29,6 +39,9 @@ SEGMENTS = {
     ("source", "opportunity__lead_source"): SALES,
     ("team", "rep_month__team"): ("quota_attainment",),
     ("owner", "rep_month__owner"): ("quota_attainment",),
+    ("country", "account_month__country"): REVENUE,
+    ("size", "account_month__size"): REVENUE,
+    ("source", "account_month__lead_source"): REVENUE,
     ("channel", "credit__channel"): ATTRIBUTED,
     ("campaign", "credit__campaign"): ATTRIBUTED,
 }

@@ -342,7 +342,8 @@ priced as (
         listed.currency,
         listed.amount * coalesce(given.kept, 1)
         - coalesce(given.amount_off, 0) * 10000 * listed.charges * coalesce(given.kept_of, 1) as numerator,
-        12 * listed.terms * coalesce(given.kept_of, 1) * 100000000 as denominator
+        12 * listed.terms * coalesce(given.kept_of, 1) * 100000000 as denominator,
+        {{ cents_of_fraction('listed.amount', '12 * listed.terms * 100000000') }} as list_mrr
 
     from listed
     left join given
@@ -353,23 +354,20 @@ priced as (
 
 ),
 
-final as (
+worths as (
 
     select
-        stretches.source,
-        stretches.subscription_id,
-        stretches.customer_id,
-        stretches.account,
-        {{ currency_or_reporting('coalesce(stretches.currency, priced.currency)') }} as currency,
-        stretches.from_at,
-        stretches.until_at,
+        stretches.*,
+        {{ currency_or_reporting('coalesce(stretches.currency, priced.currency)') }} as currency_code,
+        stopped.from_at is not null as is_stopped,
         coalesce(stopped.is_paused, false) as is_paused,
         coalesce(stopped.is_past_grace, false) as is_past_grace,
+        case when stretches.is_in_service then coalesce(priced.list_mrr, 0) else 0 end as list_mrr,
         case
-            when stretches.is_in_service and stopped.from_at is null and priced.numerator > 0
+            when stretches.is_in_service and priced.numerator > 0
                 then {{ cents_of_fraction('priced.numerator', 'priced.denominator') }}
             else 0
-        end as mrr
+        end as full_mrr
 
     from stretches
     left join priced
@@ -382,6 +380,26 @@ final as (
             stretches.source = stopped.source
             and stretches.subscription_id = stopped.subscription_id
             and stretches.from_at = stopped.from_at
+
+),
+
+final as (
+
+    select
+        source,
+        subscription_id,
+        customer_id,
+        account,
+        currency_code as currency,
+        from_at,
+        until_at,
+        is_paused,
+        is_past_grace,
+        list_mrr,
+        full_mrr,
+        case when is_stopped then 0 else full_mrr end as mrr
+
+    from worths
 
 )
 

@@ -32,6 +32,12 @@ revenue_records as (
 
 ),
 
+account_segments as (
+
+    select * from {{ ref('core__account_segments') }}
+
+),
+
 spend as (
 
     select * from {{ ref('core__kpi_spend_records') }}
@@ -41,6 +47,12 @@ spend as (
 terms as (
 
     select * from {{ ref('core__renewals') }}
+
+),
+
+billing_records as (
+
+    select * from {{ ref('core__kpi_billing_records') }}
 
 ),
 
@@ -134,7 +146,7 @@ revenue as (
         records.account as record_id,
         records.account,
         max(months.month) as happened_on,
-        map {'account': records.account} as segments,
+        {{ account_segment_map('segments', account='records.account') | indent(8) }} as segments,
         {%- for name, measure in revenue_measures().items() %}
         coalesce(
             {{ 'max' if measure.once else 'sum' }}(records.{{ name }})
@@ -148,6 +160,8 @@ revenue as (
     from months
     inner join revenue_records as records
         on months.month = records.month
+    inner join account_segments as segments
+        on records.account = segments.account and months.closing_month = segments.month
     group by all
 
 ),
@@ -210,7 +224,7 @@ renewals as (
         terms.subscription_id as record_id,
         terms.account,
         terms.due_on as happened_on,
-        map {'account': terms.account} as segments,
+        {{ account_segment_map('segments', account='terms.account') | indent(8) }} as segments,
         1 as due,
         cast(terms.amount_renewed > 0 as integer) as renewed,
         terms.amount_due as due_value,
@@ -220,6 +234,18 @@ renewals as (
     from months
     inner join terms
         on months.month = date_trunc('month', terms.due_on)
+    left join account_segments as segments
+        on terms.account = segments.account and months.month = segments.month
+
+),
+
+billing as (
+
+    select
+        *,
+        map {'account': coalesce(account, '(none)')} as segments
+
+    from billing_records
 
 ),
 
@@ -265,7 +291,7 @@ email as (
 ),
 
 counted as (
-    {% for subject in kpi_subjects() if subject != 'pipeline' %}
+    {% for subject in kpi_subjects() if subject not in ('pipeline', 'growth') %}
     select
         {{ common }},
         {{ kpi_rows(subject, of_records=true) | indent(8) }}

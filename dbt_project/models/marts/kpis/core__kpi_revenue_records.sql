@@ -24,6 +24,12 @@ closing_rates as (
 
 ),
 
+segments as (
+
+    select * from {{ ref('core__account_segments') }}
+
+),
+
 retained as (
 
     {{ retained_mrr() | indent(4) }}
@@ -40,11 +46,19 @@ final as (
         {%- endfor %}
         retained.mrr_year_ago,
         retained.retained_net,
-        retained.retained_gross
+        retained.retained_gross,
+        -- What of an account never changes: the rest is another thing at the end of a longer period.
+        coalesce(segments.country, '(none)') as country,
+        coalesce(segments.size, '(none)') as size,
+        coalesce(segments.lead_source, '(none)') as lead_source
 
     from movements
     full join retained
         on movements.month = retained.month and movements.account = retained.account
+    left join segments
+        on
+            coalesce(movements.month, retained.month) = segments.month
+            and coalesce(movements.account, retained.account) = segments.account
 
 )
 

@@ -175,6 +175,46 @@ definitions (position, kpi, formula, unit, better, owner_team, silos, policies, 
         38, 'attributed_revenue',
         'Amount of the opportunities won, shared out among the touches until their close in the same way.',
         '{{ money }}', 'up', 'marketing', 'crm', 'P10', false
+    ),
+    (
+        51, 'contracted_arr',
+        '12 x MRR at period end, and what is signed and not live by then: won opportunities whose'
+        || ' subscription has not begun, and subscriptions ordered for later.',
+        '{{ money }}', 'up', 'finance', 'billing', 'P2, P3, P5, P6, P7, P13', false
+    ),
+    (
+        52, 'clv_historic',
+        'What customers have paid until period end, less refunds and tax, x gross margin / customers who'
+        || ' ever paid.',
+        '{{ money }}', 'up', 'finance', 'billing', 'P1, P6, P9', false
+    ),
+    (
+        53, 'magic_number',
+        '4 x (recurring revenue of the quarter - that of the one before) / acquisition spend of the one'
+        || ' before; a quarter''s recurring revenue is the MRR of its three months.',
+        'times', 'up', 'finance', 'billing, finance', 'P2, P9, P10', false
+    ),
+    (
+        54, 'dso_days',
+        'Owed at period end / invoiced in the period x its days; voided and given up invoices and what'
+        || ' credits took off are not owed.',
+        'days', 'down', 'finance', 'billing', 'P9, P10', false
+    ),
+    (
+        55, 'collection_rate',
+        'Paid within terms / invoiced in the period and by now paid or due, less what credits took off;'
+        || ' without a due date terms are the days of grace.',
+        'ratio', 'up', 'finance', 'billing', 'P3, P9, P10', false
+    ),
+    (
+        56, 'dunning_recovery_rate',
+        'Invoices paid within the days of grace after a first attempt failed / first attempts that failed'
+        || ' in the period; those still within grace and unpaid are not judged.',
+        'ratio', 'up', 'finance', 'billing', 'P3, P9, P10', false
+    ),
+    (
+        57, 'dunning_recovery_rate_value', 'As dunning_recovery_rate, by the amounts of the invoices.',
+        'ratio', 'up', 'finance', 'billing', 'P3, P9, P10', false
     )
 
 ),

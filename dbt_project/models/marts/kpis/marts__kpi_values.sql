@@ -50,6 +50,19 @@ renewals as (
 
 ),
 
+billing as (
+
+    select * from {{ ref('core__kpi_billing') }}
+
+),
+
+growth as (
+
+    select * from billing
+    where period = 'quarter' and spend_before is not null
+
+),
+
 email as (
 
     select * from {{ ref('core__kpi_email') }}
@@ -86,6 +99,7 @@ acquisition as (
     from revenue
     inner join spend
         on revenue.period = spend.period and revenue.period_start = spend.period_start
+    where revenue.segment = 'all'
 
 ),
 
