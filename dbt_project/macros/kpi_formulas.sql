@@ -5,6 +5,7 @@
 {%- set arpa = ratio('mrr * ' ~ var('policies').gross_margin, 'paying') -%}
 {%- set churn = ratio('churned_6m', 'opened_6m') -%}
 {%- set cycle = 'won ones with days from creation to close' -%}
+{%- set due = 'those that were due, with an amount' -%}
 {%- set converted = 'lines of spend whose exchange rate is known' -%}
 {%- do return({
     'sales': {
@@ -31,6 +32,21 @@
             'denominator': 'case when won_amounts > 0 then ' ~ ratio('cycle_days', 'cycles') ~ ' end',
             'coverage': ['least(won_amounts, cycles)', 'won', 'won ones with an amount and a cycle'],
             'made_of': ['win_rate', 'won_revenue', 'sales_cycle_days_mean'],
+        },
+    },
+    'open_pipeline': {
+        'weighted_pipeline': {
+            'numerator': 'weighted',
+            'coverage': ['open_valued', 'open_count', 'open ones with an amount and a probability'],
+        },
+    },
+    'due_pipeline': {
+        'pipeline_coverage': {
+            'numerator': 'due_value', 'denominator': 'quota', 'coverage': ['due_with_amount', 'due', due],
+        },
+        'slippage_rate': {'numerator': 'slipped', 'denominator': 'due'},
+        'slippage_rate_value': {
+            'numerator': 'slipped_value', 'denominator': 'due_value', 'coverage': ['due_with_amount', 'due', due],
         },
     },
     'quota': {
@@ -113,6 +129,11 @@
         },
     },
     'pipeline': {'records': 'opportunities'},
+    'open_pipeline': {'records': 'open opportunities', 'segments': {'team': 'team', 'owner': 'owner_id'}},
+    'due_pipeline': {
+        'records': 'opportunities that were to close in the period, and months of a rep with a quota',
+        'segments': {'team': 'team', 'owner': 'owner_id'}, 'periods': ['month', 'quarter'],
+    },
     'quota': {'records': 'months of a rep', 'segments': {'team': 'team', 'owner': 'owner_id'}},
     'forecast': {'records': 'complete quarters', 'periods': ['quarter', 'year', 'all']},
     'revenue': {'records': 'accounts'},

@@ -10,6 +10,7 @@ from sandbox.ledger.gaps import Gap, find_gaps
 from sandbox.ledger.identity import Identities
 from sandbox.ledger.kpis import KpiRow, Kpis
 from sandbox.ledger.mrr import Movement, Revenue
+from sandbox.ledger.pipeline import Pipeline
 from sandbox.ledger.renewals import Renewal, renewals
 from sandbox.ledger.sales import Opportunity, opportunities
 from sandbox.world import World
@@ -45,6 +46,11 @@ class Ledger:
         return opportunities(self.world, self.identities.companies, self.exchange)
 
     @cached_property
+    def pipeline(self) -> Pipeline:
+        """The open pipeline of any day, and its waterfalls."""
+        return Pipeline(self.world, self.exchange)
+
+    @cached_property
     def renewals(self) -> list[Renewal]:
         """Contracts that fell due."""
         return renewals(self.revenue)
@@ -61,4 +67,6 @@ class Ledger:
 
     def kpis(self) -> list[KpiRow]:
         """Rows by KPI, period and segment."""
-        return Kpis(self.world, self.exchange, self.mrr_movements, self.opportunities, self.renewals).rows()
+        return Kpis(
+            *(self.world, self.exchange, self.mrr_movements, self.opportunities, self.renewals, self.pipeline)
+        ).rows()

@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from sandbox.ledger.arithmetic import ZERO, Exchange, Period, at_midnight, periods, ratio
 from sandbox.ledger.mrr import Movement
+from sandbox.ledger.pipeline import EVERYTHING, Pipeline, Segment
 from sandbox.ledger.renewals import Renewal
 from sandbox.ledger.sales import Opportunity, Sales, acquisition_spend, frozen_commit, open_at
 from sandbox.world import World
@@ -44,8 +45,9 @@ class Kpis:
         movements: list[Movement],
         sold: list[Opportunity],
         due: list[Renewal],
+        pipeline: Pipeline,
     ) -> None:
-        self.world, self.exchange, self.sold, self.due = world, exchange, sold, due
+        self.world, self.exchange, self.sold, self.due, self.pipeline = world, exchange, sold, due, pipeline
         self.by_month: dict[date, list[Movement]] = defaultdict(list)
         for row in movements:
             self.by_month[row.month].append(row)
@@ -77,7 +79,11 @@ class Kpis:
         end = min(at_midnight(period.end), self.world.now)
         everything["pipeline_velocity"] = Sales.of(closed).velocity(open_at(self.sold, end))
         everything |= self._forecast(period) | self._revenue(period) | self._renewals(period)
-        yield "all", "all", everything
+        by_segment = self._pipeline(period)
+        yield "all", "all", everything | by_segment.pop(EVERYTHING)
+        for (segment, value), pairs in by_segment.items():
+            if segment == "team":
+                yield segment, value, pairs
         for team in sorted({o.team for o in closed if o.team}):
             yield "team", team, dict(Sales.of(o for o in closed if o.team == team).rows())
 
@@ -98,6 +104,24 @@ class Kpis:
             right += max(ZERO, won - abs(frozen - won))
             actual += won
         return {"forecast_accuracy": (right, actual)} if judged else {}
+
+    def _pipeline(self, period: Period) -> dict[Segment, dict[str, Pair]]:
+        """What is open at the end; of months and quarters also what was to close in them as they began."""
+        weighted = self.pipeline.weighted(period)
+        if period.kind not in ("month", "quarter"):
+            return {
+                key: {"weighted_pipeline": (weighted[key], Decimal(1))} for key in {EVERYTHING, *weighted}
+            }
+        due, quotas = self.pipeline.due(period), self.pipeline.quotas(period)
+        return {
+            key: {
+                "weighted_pipeline": (weighted[key], Decimal(1)),
+                "pipeline_coverage": (due[key].value, quotas[key]),
+                "slippage_rate": (Decimal(due[key].slipped), Decimal(due[key].count)),
+                "slippage_rate_value": (due[key].slipped_value, due[key].value),
+            }
+            for key in {EVERYTHING, *weighted, *due, *quotas}
+        }
 
     def _revenue(self, period: Period) -> dict[str, Pair]:
         months = [m for m in period.months() if at_midnight(m) < self.world.now]

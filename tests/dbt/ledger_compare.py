@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from sandbox.ledger import Ledger
+from sandbox.ledger.arithmetic import periods
 from sandbox.ledger.attribution import MODELS, attribution
 from sandbox.ledger.bottlenecks import bottlenecks
 from sandbox.ledger.funnel import Funnel
@@ -38,6 +39,7 @@ def all_differences(warehouse: Connection, ledger: Ledger) -> Differences:
         funnel_differences,
         attribution_differences,
         bottleneck_differences,
+        waterfall_differences,
     ]
     return [difference for check in checks for difference in check(warehouse, ledger)]
 
@@ -269,6 +271,30 @@ def bottleneck_differences(warehouse: Connection, ledger: Ledger) -> Differences
         for key, b in bottlenecks(ledger.world, ledger.exchange, ledger.opportunities).items()
     }
     return _unequal("bottleneck", found, true)
+
+
+def waterfall_differences(warehouse: Connection, ledger: Ledger) -> Differences:
+    """Every month's and quarter's pipeline, movement by movement, of the company, its teams and its reps."""
+    movements = (
+        *("opening", "new", "pulled_in", "reopened", "amount_up", "amount_down", "pushed_out"),
+        *("won", "lost", "fx", "transferred", "closing"),
+    )
+    columns = ", ".join(f'"{movement}"' for movement in movements)
+    found = {
+        (period, start, segment, value): tuple(amounts)
+        for period, start, segment, value, *amounts in warehouse.execute(
+            f"select period, period_start, segment, segment_value, {columns} from marts.pipeline_waterfall"
+        ).fetchall()
+        if any(amounts)
+    }
+    true = {
+        (period.kind, period.start, *segment): tuple(flow[movement] for movement in movements)
+        for period in periods(ledger.world.start.date(), ledger.world.now)
+        if period.kind in ("month", "quarter")
+        for segment, flow in ledger.pipeline.waterfall(period).items()
+        if any(flow.values())
+    }
+    return _unequal("waterfall", found, true)
 
 
 def _not_zero(amounts: dict[Any, Decimal]) -> dict[Any, Decimal]:

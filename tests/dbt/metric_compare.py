@@ -13,8 +13,11 @@ import duckdb
 from orchestration.metricflow import QUIET, mf_environment
 from settings.paths import Home
 
-#: KPIs that are products of figures of different spans of time.
-NO_METRIC = {"pipeline_velocity", "clv", "ltv_cac"}
+#: KPIs that are products of figures of different spans of time, or of the first day of each length of time.
+NO_METRIC = {
+    *("pipeline_velocity", "clv", "ltv_cac"),
+    *("pipeline_coverage", "slippage_rate", "slippage_rate_value"),
+}
 SALES = (
     *("win_rate", "win_rate_value", "won_revenue"),
     *("sales_cycle_days", "sales_cycle_days_mean", "sales_cycle_days_p90"),
@@ -27,6 +30,8 @@ SEGMENTS = {
     ("region", "opportunity__region"): SALES,
     ("product", "opportunity__product"): SALES,
     ("source", "opportunity__lead_source"): SALES,
+    ("team", "pipeline_day__team"): ("weighted_pipeline",),
+    ("owner", "pipeline_day__owner"): ("weighted_pipeline",),
     ("team", "rep_month__team"): ("quota_attainment",),
     ("owner", "rep_month__owner"): ("quota_attainment",),
     ("channel", "credit__channel"): ATTRIBUTED,

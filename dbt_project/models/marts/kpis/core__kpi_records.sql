@@ -26,6 +26,12 @@ forecasts as (
 
 ),
 
+pipeline_records as (
+
+    select * from {{ ref('core__kpi_pipeline_records') }}
+
+),
+
 revenue_records as (
 
     select * from {{ ref('core__kpi_revenue_records') }}
@@ -79,6 +85,28 @@ sales as (
     from months
     inner join sales_records as records
         on months.month = records.month
+
+),
+
+open_pipeline as (
+
+    select
+        *,
+        map {'team': team, 'owner': owner_id} as segments
+
+    from pipeline_records
+    where open_count = 1
+
+),
+
+due_pipeline as (
+
+    select
+        *,
+        map {'team': team, 'owner': owner_id} as segments
+
+    from pipeline_records
+    where coalesce(open_count, 0) = 0
 
 ),
 

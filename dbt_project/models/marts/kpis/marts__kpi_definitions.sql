@@ -175,6 +175,28 @@ definitions (position, kpi, formula, unit, better, owner_team, silos, policies, 
         38, 'attributed_revenue',
         'Amount of the opportunities won, shared out among the touches until their close in the same way.',
         '{{ money }}', 'up', 'marketing', 'crm', 'P10', false
+    ),
+    (
+        39, 'weighted_pipeline',
+        'Amount x probability of the stage, of the opportunities open at period end, whenever they close.',
+        '{{ money }}', 'up', 'sales', 'crm', 'P10', false
+    ),
+    (
+        40, 'pipeline_coverage',
+        'Amount of the opportunities that were open as the period began and were to close in it / the quotas'
+        || ' of the period.',
+        'times', 'up', 'sales', 'crm, finance', 'P9, P10', false
+    ),
+    (
+        41, 'slippage_rate',
+        'Of the opportunities that were open as the period began and were to close in it: those whose close'
+        || ' date left it, or that are still open when it ends, / all.',
+        'ratio', 'down', 'sales', 'crm', 'P9, P10', false
+    ),
+    (
+        42, 'slippage_rate_value',
+        'As slippage_rate, by the amounts as the period began.',
+        'ratio', 'down', 'sales', 'crm', 'P9, P10', false
     )
 
 ),

@@ -13,6 +13,19 @@ pipeline as (
 
 ),
 
+open_pipeline as (
+
+    select * from {{ ref('core__kpi_pipeline') }}
+
+),
+
+due_pipeline as (
+
+    select * from open_pipeline
+    where period in ('month', 'quarter')
+
+),
+
 quota as (
 
     select * from {{ ref('core__kpi_quota') }}
