@@ -5,6 +5,7 @@
 {%- set arpa = ratio('mrr * ' ~ var('policies').gross_margin, 'paying') -%}
 {%- set churn = ratio('churned_6m', 'opened_6m') -%}
 {%- set cycle = 'won ones with days from creation to close' -%}
+{%- set forecast = ['judged', 'quarters', 'complete quarters that were forecast'] -%}
 {%- set due = 'those that were due, with an amount' -%}
 {%- set converted = 'lines of spend whose exchange rate is known' -%}
 {%- do return({
@@ -58,8 +59,15 @@
     'forecast': {
         'forecast_accuracy': {
             'numerator': 'hit', 'denominator': 'actual',
-            'coverage': ['judged', 'quarters', 'complete quarters that were forecast'],
+            'coverage': forecast,
         },
+    },
+    'forecast_error': {
+        'forecast_wape': {'numerator': 'absolute_error', 'denominator': 'actual', 'coverage': forecast},
+        'forecast_mape': {
+            'numerator': 'relative_error', 'denominator': 'quarters_with_actual', 'coverage': forecast,
+        },
+        'forecast_bias': {'numerator': 'error', 'denominator': 'actual', 'coverage': forecast},
     },
     'revenue': {
         'logo_churn_rate': {'numerator': 'churned', 'denominator': 'opened'},
@@ -136,6 +144,7 @@
     },
     'quota': {'records': 'months of a rep', 'segments': {'team': 'team', 'owner': 'owner_id'}},
     'forecast': {'records': 'complete quarters', 'periods': ['quarter', 'year', 'all']},
+    'forecast_error': {'records': 'complete quarters', 'periods': ['year', 'all']},
     'revenue': {'records': 'accounts'},
     'revenue_month': {'records': 'accounts', 'periods': ['month']},
     'acquisition': {'records': 'lines of spend, and accounts that became customers'},

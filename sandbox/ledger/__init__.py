@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from sandbox.ledger.arithmetic import Exchange
+from sandbox.ledger.arithmetic import Exchange, periods
+from sandbox.ledger.forecasts import Forecasts
 from sandbox.ledger.funnel import Funnel, Journey
 from sandbox.ledger.gaps import Gap, find_gaps
 from sandbox.ledger.identity import Identities
@@ -49,6 +50,13 @@ class Ledger:
     def pipeline(self) -> Pipeline:
         """The open pipeline of any day, and its waterfalls."""
         return Pipeline(self.world, self.exchange)
+
+    @cached_property
+    def forecasts(self) -> Forecasts:
+        """What each quarter was forecast to bring."""
+        known = periods(self.world.start.date(), self.world.now)
+        quarters = [period for period in known if period.kind == "quarter"]
+        return Forecasts(self.pipeline, self.opportunities, quarters)
 
     @cached_property
     def renewals(self) -> list[Renewal]:

@@ -91,19 +91,29 @@ class Kpis:
         """Nothing for months: reps forecast quarters."""
         if period.kind == "month":
             return {}
-        right = actual = ZERO
-        judged = False
+        right = actual = missed = error = ZERO
+        shares: list[Fraction] = []
+        judged = 0
         for quarter in self.quarters:
             if period.kind != "all" and not period.start <= quarter.start < period.end:
                 continue
             frozen = frozen_commit(self.world.finance.forecasts, quarter.start, self.exchange, self.world.now)
             if frozen is None:
                 continue
-            judged = True
+            judged += 1
             won = Sales.of(o for o in self.sold if o.closed_at and quarter.holds(o.closed_at)).won_value
             right += max(ZERO, won - abs(frozen - won))
             actual += won
-        return {"forecast_accuracy": (right, actual)} if judged else {}
+            missed += abs(frozen - won)
+            error += frozen - won
+            if won:
+                shares.append(Fraction(ratio(abs(frozen - won), won) or 0))
+        found: dict[str, Pair] = {"forecast_accuracy": (right, actual)} if judged else {}
+        if period.kind != "quarter" and judged >= 4:
+            found["forecast_wape"] = (missed, actual)
+            found["forecast_mape"] = (ratio(sum(shares, Fraction(0)), Fraction(1)), Decimal(len(shares)))
+            found["forecast_bias"] = (error, actual)
+        return found
 
     def _pipeline(self, period: Period) -> dict[Segment, dict[str, Pair]]:
         """What is open at the end; of months and quarters also what was to close in them as they began."""

@@ -40,6 +40,7 @@ def all_differences(warehouse: Connection, ledger: Ledger) -> Differences:
         attribution_differences,
         bottleneck_differences,
         waterfall_differences,
+        forecast_differences,
     ]
     return [difference for check in checks for difference in check(warehouse, ledger)]
 
@@ -295,6 +296,27 @@ def waterfall_differences(warehouse: Connection, ledger: Ledger) -> Differences:
         if any(flow.values())
     }
     return _unequal("waterfall", found, true)
+
+
+def forecast_differences(warehouse: Connection, ledger: Ledger) -> Differences:
+    """Every quarter's forecast and what came of it, by method; bounds, which are floats, to a cent."""
+    found, bounds = {}, {}
+    for quarter, method, forecast, actual, *between in warehouse.execute(
+        "select quarter, method, forecast, actual, lower_80, upper_80 from marts.forecasts"
+    ).fetchall():
+        found[quarter, method] = (forecast, actual)
+        bounds[quarter, method] = tuple(between) if any(between) else None
+    true = {key: (row.forecast, row.actual) for key, row in ledger.forecasts.rows.items()}
+    differences = _unequal("forecast", found, true)
+    for key, row in ledger.forecasts.rows.items():
+        here = bounds.get(key)
+        if (here is None) != (row.bounds is None) or (
+            here
+            and row.bounds
+            and any(abs(float(a) - b) > 0.011 for a, b in zip(here, row.bounds, strict=True))
+        ):
+            differences.append(f"interval {key}: dbt has {here}, the truth is {row.bounds}")
+    return differences
 
 
 def _not_zero(amounts: dict[Any, Decimal]) -> dict[Any, Decimal]:

@@ -17,6 +17,7 @@ from settings.paths import Home
 NO_METRIC = {
     *("pipeline_velocity", "clv", "ltv_cac"),
     *("pipeline_coverage", "slippage_rate", "slippage_rate_value"),
+    *("forecast_wape", "forecast_mape", "forecast_bias"),  # only of four quarters and more
 }
 SALES = (
     *("win_rate", "win_rate_value", "won_revenue"),

@@ -143,12 +143,24 @@ forecast as (
         forecasts.period_start as happened_on,
         map {'quarter': cast(forecasts.period_start as varchar)} as segments,
         forecasts.hit,
-        forecasts.actual
+        forecasts.actual,
+        forecasts.error,
+        forecasts.absolute_error,
+        forecasts.relative_error,
+        forecasts.quarters_with_actual,
+        count(*) over (partition by months.period, months.period_start) as judged
 
     from months
     inner join forecasts
         on months.month = forecasts.period_start
     where months.period <> 'month'
+
+),
+
+forecast_error as (
+
+    select * from forecast
+    where period in ('year', 'all') and judged >= 4
 
 ),
 

@@ -197,6 +197,22 @@ definitions (position, kpi, formula, unit, better, owner_team, silos, policies, 
         42, 'slippage_rate_value',
         'As slippage_rate, by the amounts as the period began.',
         'ratio', 'down', 'sales', 'crm', 'P9, P10', false
+    ),
+    (
+        43, 'forecast_wape',
+        'Sum of |F - A| / sum of A, of the complete quarters that were forecast as in forecast_accuracy; at'
+        || ' least four of them.',
+        'ratio', 'down', 'sales', 'crm, finance', 'P9, P10', false
+    ),
+    (
+        44, 'forecast_mape',
+        'Mean of |F - A| / A over the same quarters, those without revenue left out.',
+        'ratio', 'down', 'sales', 'crm, finance', 'P9, P10', false
+    ),
+    (
+        45, 'forecast_bias',
+        'Sum of (F - A) / sum of A over the same quarters: above 0 is forecast too high, 0 is best.',
+        'ratio', 'down', 'sales', 'crm, finance', 'P9, P10', false
     )
 
 ),

@@ -38,6 +38,14 @@ forecast as (
 
 ),
 
+-- Fewer quarters say little of what is usual.
+forecast_error as (
+
+    select * from forecast
+    where period in ('year', 'all') and judged >= 4
+
+),
+
 revenue as (
 
     select * from {{ ref('core__kpi_revenue') }}

@@ -55,7 +55,9 @@ days as (
         placed.former_outcome,
         coalesce(placed.amount, 0) as amount,
         placed.former_amount,
-        coalesce({{ cents('placed.former_amount_local * placed.rate') }}, 0) as former_amount_now,
+        coalesce(
+            {{ cents('cast(placed.former_amount_local as decimal(20, 4)) * placed.rate') }}, 0
+        ) as former_amount_now,
         coalesce(placed.owner_id, '(none)') as owner_id,
         coalesce(placed.team, '(none)') as team,
         coalesce(placed.former_owner_id, '(none)') as former_owner_id,

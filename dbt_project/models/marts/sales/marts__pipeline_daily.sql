@@ -289,7 +289,7 @@ final as (
             as decimal(18, 8)
         ) as rate,
         {{ cents(
-            "daily.amount_local"
+            "cast(daily.amount_local as decimal(20, 4))"
             ~ " * case when opportunities.currency = '" ~ var('currency') ~ "' then 1 else rates.rate end"
         ) }} as amount,
         daily.close_date,
