@@ -69,6 +69,16 @@
         },
         'forecast_bias': {'numerator': 'error', 'denominator': 'actual', 'coverage': forecast},
     },
+    'stages': {
+        'stage_conversion': {
+            'numerator': 'advanced', 'denominator': 'advanced + exited',
+            'coverage': ['matured', 'entered', 'visits of months by whose age nine of ten have left the stage'],
+        },
+        'stage_dwell_days': {
+            'numerator': 'median_days', 'coverage': ['timed', 'entered', 'visits that were not imputed'],
+            'made_of': ['stage_conversion'],
+        },
+    },
     'revenue': {
         'logo_churn_rate': {'numerator': 'churned', 'denominator': 'opened'},
         'gross_mrr_churn_rate': {'numerator': 'lost', 'denominator': 'opening'},
@@ -145,6 +155,9 @@
     'quota': {'records': 'months of a rep', 'segments': {'team': 'team', 'owner': 'owner_id'}},
     'forecast': {'records': 'complete quarters', 'periods': ['quarter', 'year', 'all']},
     'forecast_error': {'records': 'complete quarters', 'periods': ['year', 'all']},
+    'stages': {
+        'records': 'visits of a stage by an opportunity', 'segments': {'stage': 'stage', 'team': 'team'},
+    },
     'revenue': {'records': 'accounts'},
     'revenue_month': {'records': 'accounts', 'periods': ['month']},
     'acquisition': {'records': 'lines of spend, and accounts that became customers'},

@@ -14,6 +14,7 @@ from sandbox.ledger.mrr import Movement
 from sandbox.ledger.pipeline import EVERYTHING, Pipeline, Segment
 from sandbox.ledger.renewals import Renewal
 from sandbox.ledger.sales import Opportunity, Sales, acquisition_spend, frozen_commit, open_at
+from sandbox.ledger.stages import Stages
 from sandbox.world import World
 
 GROSS_MARGIN = Decimal("0.8")
@@ -28,7 +29,7 @@ class KpiRow:
     kpi: str
     period: str
     period_start: date
-    segment: str  # all | team
+    segment: str  # all | team | stage
     segment_value: str
     numerator: Decimal | None
     denominator: Decimal | None
@@ -48,6 +49,7 @@ class Kpis:
         pipeline: Pipeline,
     ) -> None:
         self.world, self.exchange, self.sold, self.due, self.pipeline = world, exchange, sold, due, pipeline
+        self.stages = Stages(world, sold)
         self.by_month: dict[date, list[Movement]] = defaultdict(list)
         for row in movements:
             self.by_month[row.month].append(row)
@@ -79,6 +81,7 @@ class Kpis:
         end = min(at_midnight(period.end), self.world.now)
         everything["pipeline_velocity"] = Sales.of(closed).velocity(open_at(self.sold, end))
         everything |= self._forecast(period) | self._revenue(period) | self._renewals(period)
+        yield from self.stages.rows(period)
         by_segment = self._pipeline(period)
         yield "all", "all", everything | by_segment.pop(EVERYTHING)
         for (segment, value), pairs in by_segment.items():

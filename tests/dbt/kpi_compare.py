@@ -17,7 +17,7 @@ Figures = tuple[Decimal | None, Decimal | None, Decimal | None]
 _PUBLISHED = """
 select kpi, period, period_start, segment, segment_value, numerator, denominator, value
 from marts.kpi_values
-where segment in ('all', 'team') and segment_value <> '(none)'"""
+where segment in ('all', 'team', 'stage') and segment_value <> '(none)'"""
 
 
 class HasKpis(Protocol):
@@ -29,7 +29,7 @@ class HasKpis(Protocol):
 
 
 def published(connection: duckdb.DuckDBPyConnection) -> dict[Key, Figures]:
-    """Numerator, denominator and value of every published row of the whole company and of its teams."""
+    """Numerator, denominator and value of every published row of the whole company, its teams and stages."""
     return {row[:5]: row[5:] for row in connection.execute(_PUBLISHED).fetchall()}
 
 

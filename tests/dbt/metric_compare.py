@@ -18,6 +18,7 @@ NO_METRIC = {
     *("pipeline_velocity", "clv", "ltv_cac"),
     *("pipeline_coverage", "slippage_rate", "slippage_rate_value"),
     *("forecast_wape", "forecast_mape", "forecast_bias"),  # only of four quarters and more
+    "stage_dwell_days",  # a Kaplan-Meier median
 }
 SALES = (
     *("win_rate", "win_rate_value", "won_revenue"),
@@ -31,6 +32,8 @@ SEGMENTS = {
     ("region", "opportunity__region"): SALES,
     ("product", "opportunity__product"): SALES,
     ("source", "opportunity__lead_source"): SALES,
+    ("stage", "stage_visit__stage"): ("stage_conversion",),
+    ("team", "stage_visit__team"): ("stage_conversion",),
     ("team", "pipeline_day__team"): ("weighted_pipeline",),
     ("owner", "pipeline_day__owner"): ("weighted_pipeline",),
     ("team", "rep_month__team"): ("quota_attainment",),

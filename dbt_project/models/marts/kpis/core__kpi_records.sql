@@ -26,6 +26,12 @@ forecasts as (
 
 ),
 
+stage_records as (
+
+    select * from {{ ref('core__kpi_stage_records') }}
+
+),
+
 pipeline_records as (
 
     select * from {{ ref('core__kpi_pipeline_records') }}
@@ -154,6 +160,26 @@ forecast as (
     inner join forecasts
         on months.month = forecasts.period_start
     where months.period <> 'month'
+
+),
+
+stages as (
+
+    select
+        months.period,
+        months.period_start,
+        'visit of a stage' as record_type,
+        records.source,
+        records.opportunity_id || ' ' || records.stage || ' ' || records.entered_on as record_id,
+        cast(null as varchar) as account,
+        records.entered_on as happened_on,
+        map {'stage': records.stage, 'team': records.team} as segments,
+        records.advanced,
+        records.exited
+
+    from months
+    inner join stage_records as records
+        on months.month = records.month
 
 ),
 

@@ -213,6 +213,18 @@ definitions (position, kpi, formula, unit, better, owner_team, silos, policies, 
         45, 'forecast_bias',
         'Sum of (F - A) / sum of A over the same quarters: above 0 is forecast too high, 0 is best.',
         'ratio', 'down', 'sales', 'crm, finance', 'P9, P10', false
+    ),
+    (
+        46, 'stage_conversion',
+        'Visits of a CRM stage that went on / those that went on, back or were lost, by the period they began'
+        || ' in. A stage that was skipped was passed; only months of an age by which most have left count.',
+        'ratio', 'up', 'sales', 'crm', 'P9, P10', false
+    ),
+    (
+        47, 'stage_dwell_days',
+        'Median days of a visit of a CRM stage (Kaplan-Meier: those still there count as long as they have'
+        || ' been there), by the period it began in.',
+        'days', 'down', 'sales', 'crm', 'P10', false
     )
 
 ),

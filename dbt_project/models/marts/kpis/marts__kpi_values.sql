@@ -38,6 +38,12 @@ forecast as (
 
 ),
 
+stages as (
+
+    select * from {{ ref('core__kpi_stages') }}
+
+),
+
 -- Fewer quarters say little of what is usual.
 forecast_error as (
 
