@@ -79,6 +79,16 @@
             'made_of': ['stage_conversion'],
         },
     },
+    'leads': {
+        'speed_to_lead_minutes': {
+            'numerator': 'minutes_median', 'coverage': ['answered', 'leads', 'leads that were answered'],
+            'made_of': ['lead_sla_miss_rate'],
+        },
+        'lead_sla_miss_rate': {
+            'numerator': 'missed', 'denominator': 'judged',
+            'coverage': ['judged', 'leads', 'leads that were answered or have waited too long'],
+        },
+    },
     'revenue': {
         'logo_churn_rate': {'numerator': 'churned', 'denominator': 'opened'},
         'gross_mrr_churn_rate': {'numerator': 'lost', 'denominator': 'opening'},
@@ -157,6 +167,10 @@
     'forecast_error': {'records': 'complete quarters', 'periods': ['year', 'all']},
     'stages': {
         'records': 'visits of a stage by an opportunity', 'segments': {'stage': 'stage', 'team': 'team'},
+    },
+    'leads': {
+        'records': 'leads',
+        'segments': {'team': 'team', 'owner': 'owner_id', 'source': 'lead_source'},
     },
     'revenue': {'records': 'accounts'},
     'revenue_month': {'records': 'accounts', 'periods': ['month']},

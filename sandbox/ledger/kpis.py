@@ -10,6 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from sandbox.ledger.arithmetic import ZERO, Exchange, Period, at_midnight, periods, ratio
+from sandbox.ledger.leads import lead_rows, leads
 from sandbox.ledger.mrr import Movement
 from sandbox.ledger.pipeline import EVERYTHING, Pipeline, Segment
 from sandbox.ledger.renewals import Renewal
@@ -49,7 +50,7 @@ class Kpis:
         pipeline: Pipeline,
     ) -> None:
         self.world, self.exchange, self.sold, self.due, self.pipeline = world, exchange, sold, due, pipeline
-        self.stages = Stages(world, sold)
+        self.stages, self.leads = Stages(world, sold), leads(world)
         self.by_month: dict[date, list[Movement]] = defaultdict(list)
         for row in movements:
             self.by_month[row.month].append(row)
@@ -82,6 +83,7 @@ class Kpis:
         everything["pipeline_velocity"] = Sales.of(closed).velocity(open_at(self.sold, end))
         everything |= self._forecast(period) | self._revenue(period) | self._renewals(period)
         yield from self.stages.rows(period)
+        yield from lead_rows(self.leads, period)
         by_segment = self._pipeline(period)
         yield "all", "all", everything | by_segment.pop(EVERYTHING)
         for (segment, value), pairs in by_segment.items():

@@ -24,6 +24,7 @@ SALES = (
     *("win_rate", "win_rate_value", "won_revenue"),
     *("sales_cycle_days", "sales_cycle_days_mean", "sales_cycle_days_p90"),
 )
+LEADS = ("speed_to_lead_minutes", "lead_sla_miss_rate")
 ATTRIBUTED = ("attributed_pipeline", "attributed_revenue")
 #: Segment of kpi_values -> MetricFlow's dimension and the KPIs that have both.
 SEGMENTS = {
@@ -32,6 +33,9 @@ SEGMENTS = {
     ("region", "opportunity__region"): SALES,
     ("product", "opportunity__product"): SALES,
     ("source", "opportunity__lead_source"): SALES,
+    ("team", "lead__team"): LEADS,
+    ("owner", "lead__owner"): LEADS,
+    ("source", "lead__lead_source"): LEADS,
     ("stage", "stage_visit__stage"): ("stage_conversion",),
     ("team", "stage_visit__team"): ("stage_conversion",),
     ("team", "pipeline_day__team"): ("weighted_pipeline",),

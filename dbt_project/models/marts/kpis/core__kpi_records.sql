@@ -26,6 +26,12 @@ forecasts as (
 
 ),
 
+lead_records as (
+
+    select * from {{ ref('core__kpi_lead_records') }}
+
+),
+
 stage_records as (
 
     select * from {{ ref('core__kpi_stage_records') }}
@@ -179,6 +185,26 @@ stages as (
 
     from months
     inner join stage_records as records
+        on months.month = records.month
+
+),
+
+leads as (
+
+    select
+        months.period,
+        months.period_start,
+        'lead' as record_type,
+        records.source,
+        records.lead_id as record_id,
+        cast(null as varchar) as account,
+        records.created_on as happened_on,
+        map {'team': records.team, 'owner': records.owner_id, 'source': records.lead_source} as segments,
+        records.missed,
+        records.judged
+
+    from months
+    inner join lead_records as records
         on months.month = records.month
 
 ),

@@ -225,6 +225,18 @@ definitions (position, kpi, formula, unit, better, owner_team, silos, policies, 
         'Median days of a visit of a CRM stage (Kaplan-Meier: those still there count as long as they have'
         || ' been there), by the period it began in.',
         'days', 'down', 'sales', 'crm', 'P10', false
+    ),
+    (
+        48, 'speed_to_lead_minutes',
+        'Median business minutes from the creation of a lead to the first e-mail or call that a person made,'
+        || ' of the leads that were answered, by the period they were created in.',
+        'minutes', 'down', 'sales', 'crm', 'P10', false
+    ),
+    (
+        49, 'lead_sla_miss_rate',
+        'Leads that waited more than {{ var("policies").lead_sla_minutes }} business minutes for an answer /'
+        || ' leads that were answered or have waited that long; unanswered is missed.',
+        'ratio', 'down', 'sales', 'crm', 'P9, P10', false
     )
 
 ),

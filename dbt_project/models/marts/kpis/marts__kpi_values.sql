@@ -44,6 +44,12 @@ stages as (
 
 ),
 
+leads as (
+
+    select * from {{ ref('core__kpi_leads') }}
+
+),
+
 -- Fewer quarters say little of what is usual.
 forecast_error as (
 
