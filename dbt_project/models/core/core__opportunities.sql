@@ -142,7 +142,7 @@ final as (
         owned.stage,
         owned.outcome,
         {{ cents(
-            "cast(owned.amount as decimal(20, 4)) * case when owned.currency_code = '" ~ var('currency') ~ "' then 1 else rates.rate end"
+            "owned.amount * case when owned.currency_code = '" ~ var('currency') ~ "' then 1 else rates.rate end"
         ) }} as amount,
         owned.amount as amount_local,
         owned.currency_code as currency,

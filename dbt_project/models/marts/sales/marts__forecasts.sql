@@ -129,7 +129,7 @@ converted as (
         frozen.quarter,
         frozen.lead_days,
         {{ cents(
-            "cast(frozen.amount as decimal(20, 4)) * case when frozen.currency_code = '" ~ var('currency') ~ "' then 1 else rates.rate end"
+            "frozen.amount * case when frozen.currency_code = '" ~ var('currency') ~ "' then 1 else rates.rate end"
         ) }} as amount
 
     from frozen

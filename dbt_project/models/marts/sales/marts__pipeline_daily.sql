@@ -289,7 +289,7 @@ final as (
             as decimal(18, 8)
         ) as rate,
         {{ cents(
-            "cast(daily.amount_local as decimal(20, 4))"
+            "daily.amount_local"
             ~ " * case when opportunities.currency = '" ~ var('currency') ~ "' then 1 else rates.rate end"
         ) }} as amount,
         daily.close_date,
