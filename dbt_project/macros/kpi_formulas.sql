@@ -5,6 +5,8 @@
 {%- set arpa = ratio('mrr * ' ~ var('policies').gross_margin, 'paying') -%}
 {%- set churn = ratio('churned_6m', 'opened_6m') -%}
 {%- set cycle = 'won ones with days from creation to close' -%}
+{%- set forecast = ['judged', 'quarters', 'complete quarters that were forecast'] -%}
+{%- set due = 'those that were due, with an amount' -%}
 {%- set converted = 'lines of spend whose exchange rate is known' -%}
 {%- do return({
     'sales': {
@@ -33,6 +35,21 @@
             'made_of': ['win_rate', 'won_revenue', 'sales_cycle_days_mean'],
         },
     },
+    'open_pipeline': {
+        'weighted_pipeline': {
+            'numerator': 'weighted',
+            'coverage': ['open_valued', 'open_count', 'open ones with an amount and a probability'],
+        },
+    },
+    'due_pipeline': {
+        'pipeline_coverage': {
+            'numerator': 'due_value', 'denominator': 'quota', 'coverage': ['due_with_amount', 'due', due],
+        },
+        'slippage_rate': {'numerator': 'slipped', 'denominator': 'due'},
+        'slippage_rate_value': {
+            'numerator': 'slipped_value', 'denominator': 'due_value', 'coverage': ['due_with_amount', 'due', due],
+        },
+    },
     'quota': {
         'quota_attainment': {
             'numerator': 'won_value', 'denominator': 'quota',
@@ -42,7 +59,34 @@
     'forecast': {
         'forecast_accuracy': {
             'numerator': 'hit', 'denominator': 'actual',
-            'coverage': ['judged', 'quarters', 'complete quarters that were forecast'],
+            'coverage': forecast,
+        },
+    },
+    'forecast_error': {
+        'forecast_wape': {'numerator': 'absolute_error', 'denominator': 'actual', 'coverage': forecast},
+        'forecast_mape': {
+            'numerator': 'relative_error', 'denominator': 'quarters_with_actual', 'coverage': forecast,
+        },
+        'forecast_bias': {'numerator': 'error', 'denominator': 'actual', 'coverage': forecast},
+    },
+    'stages': {
+        'stage_conversion': {
+            'numerator': 'advanced', 'denominator': 'advanced + exited',
+            'coverage': ['matured', 'entered', 'visits of months by whose age nine of ten have left the stage'],
+        },
+        'stage_dwell_days': {
+            'numerator': 'median_days', 'coverage': ['timed', 'entered', 'visits that were not imputed'],
+            'made_of': ['stage_conversion'],
+        },
+    },
+    'leads': {
+        'speed_to_lead_minutes': {
+            'numerator': 'minutes_median', 'coverage': ['answered', 'leads', 'leads that were answered'],
+            'made_of': ['lead_sla_miss_rate'],
+        },
+        'lead_sla_miss_rate': {
+            'numerator': 'missed', 'denominator': 'judged',
+            'coverage': ['judged', 'leads', 'leads that were answered or have waited too long'],
         },
     },
     'revenue': {
@@ -130,8 +174,21 @@
         },
     },
     'pipeline': {'records': 'opportunities'},
+    'open_pipeline': {'records': 'open opportunities', 'segments': {'team': 'team', 'owner': 'owner_id'}},
+    'due_pipeline': {
+        'records': 'opportunities that were to close in the period, and months of a rep with a quota',
+        'segments': {'team': 'team', 'owner': 'owner_id'}, 'periods': ['month', 'quarter'],
+    },
     'quota': {'records': 'months of a rep', 'segments': {'team': 'team', 'owner': 'owner_id'}},
     'forecast': {'records': 'complete quarters', 'periods': ['quarter', 'year', 'all']},
+    'forecast_error': {'records': 'complete quarters', 'periods': ['year', 'all']},
+    'stages': {
+        'records': 'visits of a stage by an opportunity', 'segments': {'stage': 'stage', 'team': 'team'},
+    },
+    'leads': {
+        'records': 'leads',
+        'segments': {'team': 'team', 'owner': 'owner_id', 'source': 'lead_source'},
+    },
     'revenue': {'records': 'accounts', 'segments': account_segments()},
     'revenue_month': {'records': 'accounts', 'periods': ['month'], 'segments': account_segments()},
     'acquisition': {'records': 'lines of spend, and accounts that became customers'},

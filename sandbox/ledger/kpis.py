@@ -12,10 +12,13 @@ from fractions import Fraction
 from sandbox.ledger.arithmetic import ZERO, Exchange, Period, at_midnight, periods, ratio
 from sandbox.ledger.billing import Billing
 from sandbox.ledger.billing_kpis import BillingKpis
+from sandbox.ledger.leads import lead_rows, leads
 from sandbox.ledger.mrr import Movement
+from sandbox.ledger.pipeline import EVERYTHING, Pipeline, Segment
 from sandbox.ledger.renewals import Renewal
 from sandbox.ledger.sales import Opportunity, Sales, acquisition_spend, frozen_commit, open_at
 from sandbox.ledger.segments import SEGMENTS, AccountSegments
+from sandbox.ledger.stages import Stages
 from sandbox.world import World
 
 GROSS_MARGIN = Decimal("0.8")
@@ -32,7 +35,7 @@ class KpiRow:
     kpi: str
     period: str
     period_start: date
-    segment: str  # all, or one of SEGMENTS
+    segment: str  # all, stage, or one of SEGMENTS
     segment_value: str
     numerator: Decimal | None
     denominator: Decimal | None
@@ -51,10 +54,12 @@ class Kpis:
         due: list[Renewal],
         billing: Billing,
         segments: AccountSegments,
+        pipeline: Pipeline,
     ) -> None:
         self.world, self.exchange, self.sold, self.due = world, exchange, sold, due
         self.segments = segments
         self.billing = BillingKpis(billing, GROSS_MARGIN)
+        self.pipeline, self.stages, self.leads = pipeline, Stages(world, sold), leads(world)
         self.by_month: dict[date, list[Movement]] = defaultdict(list)
         for row in movements:
             self.by_month[row.month].append(row)
@@ -90,7 +95,13 @@ class Kpis:
         everything |= self._renewals([r for r in self.due if period.holds(r.due_at)])
         everything |= self.billing.rows(period, revenue["mrr"][0] or ZERO) | self._magic(period)
         everything["cac"] = self._cac(period)
-        yield "all", "all", everything
+        yield from self.stages.rows(period)
+        yield from lead_rows(self.leads, period)
+        by_segment = self._pipeline(period)
+        yield "all", "all", everything | by_segment.pop(EVERYTHING)
+        for (segment, value), pairs in by_segment.items():
+            if segment == "team":
+                yield segment, value, pairs
         for team in sorted({o.team for o in closed if o.team}):
             yield "team", team, dict(Sales.of(o for o in closed if o.team == team).rows())
         for segment in SEGMENTS:
@@ -114,19 +125,47 @@ class Kpis:
         """Nothing for months: reps forecast quarters."""
         if period.kind == "month":
             return {}
-        right = actual = ZERO
-        judged = False
+        right = actual = missed = error = ZERO
+        shares: list[Fraction] = []
+        judged = 0
         for quarter in self.quarters:
             if period.kind != "all" and not period.start <= quarter.start < period.end:
                 continue
             frozen = frozen_commit(self.world.finance.forecasts, quarter.start, self.exchange, self.world.now)
             if frozen is None:
                 continue
-            judged = True
+            judged += 1
             won = Sales.of(o for o in self.sold if o.closed_at and quarter.holds(o.closed_at)).won_value
             right += max(ZERO, won - abs(frozen - won))
             actual += won
-        return {"forecast_accuracy": (right, actual)} if judged else {}
+            missed += abs(frozen - won)
+            error += frozen - won
+            if won:
+                shares.append(Fraction(ratio(abs(frozen - won), won) or 0))
+        found: dict[str, Pair] = {"forecast_accuracy": (right, actual)} if judged else {}
+        if period.kind != "quarter" and judged >= 4:
+            found["forecast_wape"] = (missed, actual)
+            found["forecast_mape"] = (ratio(sum(shares, Fraction(0)), Fraction(1)), Decimal(len(shares)))
+            found["forecast_bias"] = (error, actual)
+        return found
+
+    def _pipeline(self, period: Period) -> dict[Segment, dict[str, Pair]]:
+        """What is open at the end; of months and quarters also what was to close in them as they began."""
+        weighted = self.pipeline.weighted(period)
+        if period.kind not in ("month", "quarter"):
+            return {
+                key: {"weighted_pipeline": (weighted[key], Decimal(1))} for key in {EVERYTHING, *weighted}
+            }
+        due, quotas = self.pipeline.due(period), self.pipeline.quotas(period)
+        return {
+            key: {
+                "weighted_pipeline": (weighted[key], Decimal(1)),
+                "pipeline_coverage": (due[key].value, quotas[key]),
+                "slippage_rate": (Decimal(due[key].slipped), Decimal(due[key].count)),
+                "slippage_rate_value": (due[key].slipped_value, due[key].value),
+            }
+            for key in {EVERYTHING, *weighted, *due, *quotas}
+        }
 
     def _months(self, period: Period) -> list[date]:
         return [m for m in period.months() if at_midnight(m) < self.world.now]

@@ -135,13 +135,17 @@ def open_at(found: Iterable[Opportunity], t: datetime) -> int:
 
 
 def frozen_commit(
-    forecasts: Iterable[Forecast], quarter: date, exchange: Exchange, as_of: datetime
+    forecasts: Iterable[Forecast],
+    quarter: date,
+    exchange: Exchange,
+    as_of: datetime,
+    day: date | None = None,
 ) -> Decimal | None:
-    """The reps' last commit forecasts of the quarter's first day; None if nobody had made one."""
+    """The reps' last commit forecasts of a day, the quarter's first if none is said; None without any."""
     last: dict[str, Forecast] = {}
     for forecast in forecasts:
         exact = forecast.period_start == quarter and forecast.period_end == next_month(quarter, 3)
-        in_time = forecast.submitted_at < min(at_midnight(quarter) + timedelta(days=1), as_of)
+        in_time = forecast.submitted_at < min(at_midnight(day or quarter) + timedelta(days=1), as_of)
         if forecast.category == "commit" and exact and in_time:
             known = last.get(forecast.owner_id)
             if known is None or known.submitted_at < forecast.submitted_at:

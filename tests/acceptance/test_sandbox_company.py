@@ -9,9 +9,10 @@ import json
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import identity_quality
 import kpi_compare
@@ -124,6 +125,7 @@ def test_one_source_is_read_again_and_nothing_else_is(revops: Revops) -> None:
 
 def test_a_month_later_only_what_changed_is_loaded_and_the_marts_are_the_truth_again(revops: Revops) -> None:
     was = ledger(revops).world.now
+    former_pipeline = pipeline_until(revops, was)
     before = {source["source"]: source["rows"] for source in revops.json("sources")}
     revops("sandbox", "advance", "--days", "30")
     reader = subprocess.Popen(
@@ -153,6 +155,18 @@ def test_a_month_later_only_what_changed_is_loaded_and_the_marts_are_the_truth_a
             assert rows["loaded"] <= rows["read"], name
             assert rows["total"] >= before[source].get(name, 0), name
     assert_the_marts_are_the_truth(revops, truth)
+    # History is rebuilt: every former day is as it was then, but for opportunities deleted since.
+    pipeline = pipeline_until(revops, was)
+    known = {opportunity for _, opportunity in pipeline}
+    assert {key: row for key, row in former_pipeline.items() if key[1] in known} == pipeline
+    assert len(pipeline) > 10_000
+
+
+def pipeline_until(revops: Revops, until: datetime) -> dict[tuple[date, str], tuple[Any, ...]]:
+    """Every opportunity on every day before one, as published."""
+    with revops.marts() as marts:
+        rows = marts.execute("select * from marts.pipeline_daily where day < $1", [until.date()]).fetchall()
+    return {(row[0], row[2]): row for row in rows}
 
 
 def test_commands_for_reading(revops: Revops) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from sandbox.ledger import Ledger
+from sandbox.ledger.arithmetic import periods
 from sandbox.ledger.attribution import MODELS, attribution
 from sandbox.ledger.bottlenecks import bottlenecks
 from sandbox.ledger.funnel import Funnel
@@ -39,6 +40,8 @@ def all_differences(warehouse: Connection, ledger: Ledger) -> Differences:
         funnel_differences,
         attribution_differences,
         bottleneck_differences,
+        waterfall_differences,
+        forecast_differences,
     ]
     return [difference for check in checks for difference in check(warehouse, ledger)]
 
@@ -293,6 +296,51 @@ def bottleneck_differences(warehouse: Connection, ledger: Ledger) -> Differences
         for key, b in bottlenecks(ledger.world, ledger.exchange, ledger.opportunities).items()
     }
     return _unequal("bottleneck", found, true)
+
+
+def waterfall_differences(warehouse: Connection, ledger: Ledger) -> Differences:
+    """Every month's and quarter's pipeline, movement by movement, of the company, its teams and its reps."""
+    movements = (
+        *("opening", "new", "pulled_in", "reopened", "amount_up", "amount_down", "pushed_out"),
+        *("won", "lost", "fx", "transferred", "closing"),
+    )
+    columns = ", ".join(f'"{movement}"' for movement in movements)
+    found = {
+        (period, start, segment, value): tuple(amounts)
+        for period, start, segment, value, *amounts in warehouse.execute(
+            f"select period, period_start, segment, segment_value, {columns} from marts.pipeline_waterfall"
+        ).fetchall()
+        if any(amounts)
+    }
+    true = {
+        (period.kind, period.start, *segment): tuple(flow[movement] for movement in movements)
+        for period in periods(ledger.world.start.date(), ledger.world.now)
+        if period.kind in ("month", "quarter")
+        for segment, flow in ledger.pipeline.waterfall(period).items()
+        if any(flow.values())
+    }
+    return _unequal("waterfall", found, true)
+
+
+def forecast_differences(warehouse: Connection, ledger: Ledger) -> Differences:
+    """Every quarter's forecast and what came of it, by method; bounds, which are floats, to a cent."""
+    found, bounds = {}, {}
+    for quarter, method, forecast, actual, *between in warehouse.execute(
+        "select quarter, method, forecast, actual, lower_80, upper_80 from marts.forecasts"
+    ).fetchall():
+        found[quarter, method] = (forecast, actual)
+        bounds[quarter, method] = tuple(between) if any(between) else None
+    true = {key: (row.forecast, row.actual) for key, row in ledger.forecasts.rows.items()}
+    differences = _unequal("forecast", found, true)
+    for key, row in ledger.forecasts.rows.items():
+        here = bounds.get(key)
+        if (here is None) != (row.bounds is None) or (
+            here
+            and row.bounds
+            and any(abs(float(a) - b) > 0.011 for a, b in zip(here, row.bounds, strict=True))
+        ):
+            differences.append(f"interval {key}: dbt has {here}, the truth is {row.bounds}")
+    return differences
 
 
 def _not_zero(amounts: dict[Any, Decimal]) -> dict[Any, Decimal]:

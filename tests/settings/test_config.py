@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 from revops import ROOT
 
 from settings.config import load_config
 from settings.errors import UserError
+from settings.paths import DBT_PROJECT
 from settings.vendors import vendors
 
 CRM = '[sources.crm]\nsilo = "crm"\ntype = "hubspot"\n'
@@ -95,6 +97,27 @@ BAD_VALUES = [
     (
         CRM + "[company]\nfiscal_year_start = 13",
         "[company]: fiscal_year_start = 13: input should be less than or equal to 12",
+    ),
+    *[
+        (
+            f'{CRM}[company]\nbusiness_hours = "{hours}"',
+            f"[company]: business_hours = '{hours}': no hours of a day;"
+            ' write when they begin and end, such as "09:00-17:00"',
+        )
+        for hours in ("9-17", "17:00-09:00", "09:00-09:00", "09:00-25:00", "")
+    ],
+    (
+        CRM + '[company]\nbusiness_days = ["monday", "mnday"]',
+        "[company]: business_days = ['monday', 'mnday']: no day of the week is called 'mnday';"
+        " did you mean 'monday'?",
+    ),
+    (
+        CRM + "[company]\nbusiness_days = []",
+        '[company]: business_days = []: nobody would ever work; write days such as ["monday", "tuesday"]',
+    ),
+    (
+        CRM + "[policies]\nlead_sla_minutes = 0",
+        "[policies]: lead_sla_minutes = 0: input should be greater than or equal to 1",
     ),
     *[
         (
@@ -286,6 +309,15 @@ def test_as_of_is_a_whole_day_or_an_instant_of_the_companys_time_zone(
 ) -> None:
     company = f'[company]\ntimezone = "America/New_York"\nas_of = {written}\n'
     assert load_config(write(tmp_path, company + CRM)).company.as_of_instant == instant
+
+
+def test_business_hours_are_seconds_of_the_day(tmp_path: Path) -> None:
+    written = 'business_hours = "06:30-24:00"\nbusiness_days = ["sunday", "monday"]'
+    company = load_config(write(tmp_path, f"{CRM}[company]\n{written}")).company
+    assert company.business_time == {"opens": 23400, "closes": 86400, "days": [0, 6], "label": "06:30-24:00"}
+    with (DBT_PROJECT / "dbt_project.yml").open(encoding="utf-8") as project:
+        default = yaml.safe_load(project)["vars"]["business_hours"]
+    assert load_config(write(tmp_path, CRM)).company.business_time == default
 
 
 def test_without_as_of_it_is_now(tmp_path: Path) -> None:

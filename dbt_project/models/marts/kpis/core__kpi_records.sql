@@ -26,6 +26,24 @@ forecasts as (
 
 ),
 
+lead_records as (
+
+    select * from {{ ref('core__kpi_lead_records') }}
+
+),
+
+stage_records as (
+
+    select * from {{ ref('core__kpi_stage_records') }}
+
+),
+
+pipeline_records as (
+
+    select * from {{ ref('core__kpi_pipeline_records') }}
+
+),
+
 revenue_records as (
 
     select * from {{ ref('core__kpi_revenue_records') }}
@@ -94,6 +112,28 @@ sales as (
 
 ),
 
+open_pipeline as (
+
+    select
+        *,
+        map {'team': team, 'owner': owner_id} as segments
+
+    from pipeline_records
+    where open_count = 1
+
+),
+
+due_pipeline as (
+
+    select
+        *,
+        map {'team': team, 'owner': owner_id} as segments
+
+    from pipeline_records
+    where coalesce(open_count, 0) = 0
+
+),
+
 quota as (
 
     select
@@ -127,12 +167,64 @@ forecast as (
         forecasts.period_start as happened_on,
         map {'quarter': cast(forecasts.period_start as varchar)} as segments,
         forecasts.hit,
-        forecasts.actual
+        forecasts.actual,
+        forecasts.error,
+        forecasts.absolute_error,
+        forecasts.relative_error,
+        forecasts.quarters_with_actual,
+        count(*) over (partition by months.period, months.period_start) as judged
 
     from months
     inner join forecasts
         on months.month = forecasts.period_start
     where months.period <> 'month'
+
+),
+
+stages as (
+
+    select
+        months.period,
+        months.period_start,
+        'visit of a stage' as record_type,
+        records.source,
+        records.opportunity_id || ' ' || records.stage || ' ' || records.entered_on as record_id,
+        cast(null as varchar) as account,
+        records.entered_on as happened_on,
+        map {'stage': records.stage, 'team': records.team} as segments,
+        records.advanced,
+        records.exited
+
+    from months
+    inner join stage_records as records
+        on months.month = records.month
+
+),
+
+leads as (
+
+    select
+        months.period,
+        months.period_start,
+        'lead' as record_type,
+        records.source,
+        records.lead_id as record_id,
+        cast(null as varchar) as account,
+        records.created_on as happened_on,
+        map {'team': records.team, 'owner': records.owner_id, 'source': records.lead_source} as segments,
+        records.missed,
+        records.judged
+
+    from months
+    inner join lead_records as records
+        on months.month = records.month
+
+),
+
+forecast_error as (
+
+    select * from forecast
+    where period in ('year', 'all') and judged >= 4
 
 ),
 

@@ -215,6 +215,68 @@ definitions (position, kpi, formula, unit, better, owner_team, silos, policies, 
     (
         57, 'dunning_recovery_rate_value', 'As dunning_recovery_rate, by the amounts of the invoices.',
         'ratio', 'up', 'finance', 'billing', 'P3, P9, P10', false
+    ),
+    (
+        39, 'weighted_pipeline',
+        'Amount x probability of the stage, of the opportunities open at period end, whenever they close.',
+        '{{ money }}', 'up', 'sales', 'crm', 'P10', false
+    ),
+    (
+        40, 'pipeline_coverage',
+        'Amount of the opportunities that were open as the period began and were to close in it / the quotas'
+        || ' of the period.',
+        'times', 'up', 'sales', 'crm, finance', 'P9, P10', false
+    ),
+    (
+        41, 'slippage_rate',
+        'Of the opportunities that were open as the period began and were to close in it: those whose close'
+        || ' date left it, or that are still open when it ends, / all.',
+        'ratio', 'down', 'sales', 'crm', 'P9, P10', false
+    ),
+    (
+        42, 'slippage_rate_value',
+        'As slippage_rate, by the amounts as the period began.',
+        'ratio', 'down', 'sales', 'crm', 'P9, P10', false
+    ),
+    (
+        43, 'forecast_wape',
+        'Sum of |F - A| / sum of A, of the complete quarters that were forecast as in forecast_accuracy; at'
+        || ' least four of them.',
+        'ratio', 'down', 'sales', 'crm, finance', 'P9, P10', false
+    ),
+    (
+        44, 'forecast_mape',
+        'Mean of |F - A| / A over the same quarters, those without revenue left out.',
+        'ratio', 'down', 'sales', 'crm, finance', 'P9, P10', false
+    ),
+    (
+        45, 'forecast_bias',
+        'Sum of (F - A) / sum of A over the same quarters: above 0 is forecast too high, 0 is best.',
+        'ratio', 'down', 'sales', 'crm, finance', 'P9, P10', false
+    ),
+    (
+        46, 'stage_conversion',
+        'Visits of a CRM stage that went on / those that went on, back or were lost, by the period they began'
+        || ' in. A stage that was skipped was passed; only months of an age by which most have left count.',
+        'ratio', 'up', 'sales', 'crm', 'P9, P10', false
+    ),
+    (
+        47, 'stage_dwell_days',
+        'Median days of a visit of a CRM stage (Kaplan-Meier: those still there count as long as they have'
+        || ' been there), by the period it began in.',
+        'days', 'down', 'sales', 'crm', 'P10', false
+    ),
+    (
+        48, 'speed_to_lead_minutes',
+        'Median business minutes from the creation of a lead to the first e-mail or call that a person made,'
+        || ' of the leads that were answered, by the period they were created in.',
+        'minutes', 'down', 'sales', 'crm', 'P10', false
+    ),
+    (
+        49, 'lead_sla_miss_rate',
+        'Leads that waited more than {{ var("policies").lead_sla_minutes }} business minutes for an answer /'
+        || ' leads that were answered or have waited that long; unanswered is missed.',
+        'ratio', 'down', 'sales', 'crm', 'P9, P10', false
     )
 
 ),

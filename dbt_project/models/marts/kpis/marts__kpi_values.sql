@@ -13,6 +13,19 @@ pipeline as (
 
 ),
 
+open_pipeline as (
+
+    select * from {{ ref('core__kpi_pipeline') }}
+
+),
+
+due_pipeline as (
+
+    select * from open_pipeline
+    where period in ('month', 'quarter')
+
+),
+
 quota as (
 
     select * from {{ ref('core__kpi_quota') }}
@@ -22,6 +35,26 @@ quota as (
 forecast as (
 
     select * from {{ ref('core__kpi_forecast') }}
+
+),
+
+stages as (
+
+    select * from {{ ref('core__kpi_stages') }}
+
+),
+
+leads as (
+
+    select * from {{ ref('core__kpi_leads') }}
+
+),
+
+-- Fewer quarters say little of what is usual.
+forecast_error as (
+
+    select * from forecast
+    where period in ('year', 'all') and judged >= 4
 
 ),
 
