@@ -13,15 +13,19 @@ from sandbox.ledger.mrr import Movement, Revenue
 from sandbox.ledger.renewals import Renewal, renewals
 from sandbox.ledger.sales import Opportunity, opportunities
 from sandbox.world import World
+from settings.config import Policies
 
 __all__ = ["Gap", "Journey", "KpiRow", "Ledger", "Movement", "Opportunity", "Renewal"]
 
 
 class Ledger:
-    """Everything the marts must agree with, for one world at its clock. Each answer is computed once."""
+    """Everything the marts must agree with, for one world at its clock and by these policies.
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    Each answer is computed once.
+    """
+
+    def __init__(self, world: World, policies: Policies | None = None) -> None:
+        self.world, self.policies = world, policies or Policies()
         self.exchange = Exchange(world.finance.fx_rates, world.currency)
 
     @cached_property
@@ -32,7 +36,7 @@ class Ledger:
     @cached_property
     def revenue(self) -> Revenue:
         """MRR of any subscription or account at any instant."""
-        return Revenue(self.world, self.identities, self.exchange)
+        return Revenue(self.world, self.identities, self.exchange, self.policies)
 
     @cached_property
     def mrr_movements(self) -> list[Movement]:
@@ -61,4 +65,4 @@ class Ledger:
 
     def kpis(self) -> list[KpiRow]:
         """Rows by KPI, period and segment."""
-        return Kpis(self.world, self.exchange, self.mrr_movements, self.opportunities, self.renewals).rows()
+        return Kpis(self.revenue, self.mrr_movements, self.opportunities, self.renewals).rows()

@@ -141,6 +141,7 @@ revenue as (
             {%- if measure.when %} filter (where months.{{ measure.when }}){% endif %}, 0
         ) as {{ name }},
         {%- endfor %}
+        sum(records.brief_stays) as brief_stays,
         coalesce(sum(records.mrr_year_ago) filter (where months.is_closing), 0) as mrr_year_ago,
         coalesce(sum(records.retained_net) filter (where months.is_closing), 0) as retained_net,
         coalesce(sum(records.retained_gross) filter (where months.is_closing), 0) as retained_gross

@@ -24,6 +24,18 @@ closing_rates as (
 
 ),
 
+spans as (
+
+    select * from {{ ref('core__subscription_spans') }}
+
+),
+
+brief_stays as (
+
+    {{ brief_stays() | indent(4) }}
+
+),
+
 retained as (
 
     {{ retained_mrr() | indent(4) }}
@@ -33,11 +45,12 @@ retained as (
 final as (
 
     select
-        coalesce(movements.month, retained.month) as month,
-        coalesce(movements.account, retained.account) as account,
+        coalesce(movements.month, retained.month, brief_stays.month) as month,
+        coalesce(movements.account, retained.account, brief_stays.account) as account,
         {%- for name, measure in revenue_measures().items() %}
         {{ measure.amount or 'cast(' ~ measure.holds ~ ' as integer)' }} as {{ name }},
         {%- endfor %}
+        cast(brief_stays.account is not null as integer) as brief_stays,
         retained.mrr_year_ago,
         retained.retained_net,
         retained.retained_gross
@@ -45,6 +58,10 @@ final as (
     from movements
     full join retained
         on movements.month = retained.month and movements.account = retained.account
+    full join brief_stays
+        on
+            coalesce(movements.month, retained.month) = brief_stays.month
+            and coalesce(movements.account, retained.account) = brief_stays.account
 
 )
 
