@@ -210,7 +210,13 @@ class Revenue:
         """Whether all that was lost in the month was lost to failed payments."""
         start = at_midnight(month)
         lost = [s for s in self.subscriptions[account] if self.of(s, start)]
-        return all(s.cancellation_reason == "payment_failed" or self.beyond_grace(s, end) for s in lost)
+        return all(self._ended_unpaid(s, end) or self.beyond_grace(s, end) for s in lost)
+
+    @staticmethod
+    def _ended_unpaid(subscription: Subscription, end: datetime) -> bool:
+        """Whether a subscription was ended before an instant because nobody paid."""
+        ends = [at for at in (subscription.ended_at, subscription.canceled_at) if at is not None]
+        return subscription.cancellation_reason == "payment_failed" and any(at < end for at in ends)
 
 
 def bridge_rates(rows: Iterable[Movement]) -> dict[str, Decimal | Fraction]:
