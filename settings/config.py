@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlparse
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from settings.errors import UserError
@@ -149,9 +149,26 @@ class SourceConfig(_Section):
         return value.rstrip("/")
 
 
-class Policies(_Section):
-    """[policies]: the switches of the KPI dictionary, with its defaults."""
+#: What a mode of [policies] sets otherwise than the defaults: how another vendor counts.
+MODES: dict[str, dict[str, Any]] = {
+    "canonical": {},
+    "chartmogul": {"net_churn_reactivation": True, "clv_gross_margin": False},
+    # https://support.stripe.com/questions/calculating-churn-rate-in-billing and .../billing-analytics
+    "stripe": {
+        "churn_date": "cancellation",
+        "discounts": "forever_only",
+        "churn_denominator": "opening_and_new",
+    },
+}
 
+
+class Policies(_Section):
+    """[policies]: the switches of the KPI dictionary, with its defaults.
+
+    `mode` sets several of them at once; a key that is given beside it wins.
+    """
+
+    mode: Literal["canonical", "chartmogul", "stripe"] = "canonical"
     past_due_grace_days: int = Field(30, ge=0)
     churn_date: Literal["service_end", "cancellation"] = "service_end"
     discounts: Literal["all", "forever_only", "none"] = "all"
@@ -159,6 +176,15 @@ class Policies(_Section):
     renewal_grace_days: int = Field(90, ge=0)
     renewal_min_term_months: int = Field(3, ge=1)
     lead_sla_minutes: int = Field(60, ge=1)  # of business hours
+    net_churn_reactivation: bool = False
+    clv_gross_margin: bool = True
+    churn_denominator: Literal["opening", "opening_and_new"] = "opening"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bundled(cls, given: Any) -> Any:
+        bundle = MODES.get(str(given.get("mode"))) if isinstance(given, dict) else None
+        return {**bundle, **given} if bundle else given
 
 
 class Funnel(_Section):

@@ -2,8 +2,10 @@
     have what the KPI needs (1 where it says none), and what that is. The names are columns of core.kpi_<subject>, or of
     a mart. A KPI is a sum over its subject's records unless it is made of other KPIs. -#}
 {% macro kpi_formulas() -%}
-{%- set arpa = ratio('mrr * ' ~ var('policies').gross_margin, 'paying') -%}
-{%- set churn = ratio('churned_6m', 'opened_6m') -%}
+{%- set policies = var('policies') -%}
+{%- set arpa = ratio('mrr * ' ~ policies.gross_margin if policies.clv_gross_margin else 'mrr', 'paying') -%}
+{%- set counts_new = policies.churn_denominator == 'opening_and_new' -%}
+{%- set churn = ratio('churned_6m', 'opened_6m + new_6m' if counts_new else 'opened_6m') -%}
 {%- set cycle = 'won ones with days from creation to close' -%}
 {%- set forecast = ['judged', 'quarters', 'complete quarters that were forecast'] -%}
 {%- set due = 'those that were due, with an amount' -%}
@@ -90,9 +92,14 @@
         },
     },
     'revenue': {
-        'logo_churn_rate': {'numerator': 'churned', 'denominator': 'opened'},
+        'logo_churn_rate': {
+            'numerator': 'churned', 'denominator': 'opened + new_accounts' if counts_new else 'opened',
+        },
         'gross_mrr_churn_rate': {'numerator': 'lost', 'denominator': 'opening'},
-        'net_mrr_churn_rate': {'numerator': 'lost - expansion', 'denominator': 'opening'},
+        'net_mrr_churn_rate': {
+            'numerator': 'lost - expansion' ~ (' - reactivation' if policies.net_churn_reactivation else ''),
+            'denominator': 'opening',
+        },
         'involuntary_churn_rate': {'numerator': 'involuntary', 'denominator': 'opening'},
         'expansion_rate': {'numerator': 'expansion', 'denominator': 'opening'},
         'upsell_accounts': {'numerator': 'upsold'},
@@ -104,6 +111,7 @@
         'nrr': {'numerator': 'retained_net', 'denominator': 'mrr_year_ago'},
         'grr': {'numerator': 'retained_gross', 'denominator': 'mrr_year_ago'},
     },
+    'intra_period': {'intra_period_churn': {'numerator': 'brief_stays'}},
     'revenue_month': {
         'nrr_1m': {'numerator': 'opening - lost + expansion', 'denominator': 'opening'},
         'grr_1m': {'numerator': 'opening - lost', 'denominator': 'opening'},
@@ -114,7 +122,7 @@
             'coverage': ['converted_lines', 'spend_lines', converted],
         },
         'cac_payback_months': {
-            'numerator': 'spend', 'denominator': 'new_mrr * ' ~ var('policies').gross_margin,
+            'numerator': 'spend', 'denominator': 'new_mrr * ' ~ policies.gross_margin,
             'coverage': ['converted_lines', 'spend_lines', converted],
         },
         'ltv_cac': {
@@ -190,6 +198,7 @@
         'segments': {'team': 'team', 'owner': 'owner_id', 'source': 'lead_source'},
     },
     'revenue': {'records': 'accounts', 'segments': account_segments()},
+    'intra_period': {'records': 'accounts'},
     'revenue_month': {'records': 'accounts', 'periods': ['month'], 'segments': account_segments()},
     'acquisition': {'records': 'lines of spend, and accounts that became customers'},
     'renewals': {'records': 'contract terms that ended', 'segments': account_segments()},

@@ -27,6 +27,7 @@
     'opened': {'holds': 'movements.opening > 0', 'when': 'is_opening'},
     'new_mrr': {'amount': 'movements."new"'},
     'new_accounts': {'holds': 'movements."new" > 0'},
+    'reactivation': {'amount': 'movements.reactivation'},
     'expansion': {'amount': 'movements.expansion'},
     'upsold': {'holds': 'movements.expansion > 0', 'once': true},
     'lost': {'amount': '-(movements.churn + movements.contraction)'},
@@ -46,6 +47,24 @@ sum({{ measure.amount }})
 count({{ 'distinct movements.account' if measure.once else '*' }})
 {%- endif -%}
 {%- if filters %} filter (where {{ filters | join(' and ') }}){% endif -%}
+{%- endmacro %}
+
+
+{#- Accounts that began and stopped to pay within a month (P12), which the bridge cannot see: of the CTEs `months`,
+    `movements` and `spans`. -#}
+{% macro brief_stays() -%}
+select distinct
+    months.month,
+    spans.account
+
+from months
+inner join spans
+    on
+        months.month = cast(date_trunc('month', {{ local_date('spans.from_at') }}) as date)
+        and months.t_end > spans.until_at
+left join movements
+    on months.month = movements.month and spans.account = movements.account
+where months.period = 'month' and spans.mrr > 0 and movements.account is null
 {%- endmacro %}
 
 

@@ -17,15 +17,19 @@ from sandbox.ledger.renewals import Renewal, renewals
 from sandbox.ledger.sales import Opportunity, opportunities
 from sandbox.ledger.segments import AccountSegments
 from sandbox.world import World
+from settings.config import Policies
 
 __all__ = ["Gap", "Journey", "KpiRow", "Ledger", "Movement", "Opportunity", "Renewal"]
 
 
 class Ledger:
-    """Everything the marts must agree with, for one world at its clock. Each answer is computed once."""
+    """Everything the marts must agree with, for one world at its clock and by these policies.
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    Each answer is computed once.
+    """
+
+    def __init__(self, world: World, policies: Policies | None = None) -> None:
+        self.world, self.policies = world, policies or Policies()
         self.exchange = Exchange(world.finance.fx_rates, world.currency)
 
     @cached_property
@@ -36,7 +40,7 @@ class Ledger:
     @cached_property
     def revenue(self) -> Revenue:
         """MRR of any subscription or account at any instant."""
-        return Revenue(self.world, self.identities, self.exchange)
+        return Revenue(self.world, self.identities, self.exchange, self.policies)
 
     @cached_property
     def mrr_movements(self) -> list[Movement]:
@@ -84,4 +88,4 @@ class Ledger:
         """Rows by KPI, period and segment."""
         segments = AccountSegments(self.revenue, self.mrr_movements, self.opportunities)
         facts = (self.mrr_movements, self.opportunities, self.renewals, self.billing, segments, self.pipeline)
-        return Kpis(self.world, self.exchange, *facts).rows()
+        return Kpis(self.revenue, *facts).rows()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from sandbox.ledger.arithmetic import at_midnight, last_day_before, next_month
-from sandbox.ledger.mrr import GRACE, Movement, Revenue
+from sandbox.ledger.arithmetic import at_midnight, last_day_before, next_month, periods
+from sandbox.ledger.mrr import Movement, Revenue
 from sandbox.ledger.renewals import Renewal
 from sandbox.world import Subscription
 
@@ -37,6 +38,21 @@ def customer_steps(revenue: Revenue, moves: list[Movement], due: list[Renewal]) 
         yield move.account, name, at, _changed(revenue, move, at), counts_at
 
 
+def brief_stays(revenue: Revenue, moves: list[Movement]) -> Counter[date]:
+    """Accounts by the month in which they began and stopped to pay; they have no movement in it."""
+    moved = {(move.account, move.month) for move in moves}
+    found: Counter[date] = Counter()
+    for period in periods(revenue.world.start.date(), revenue.world.now):
+        if period.kind == "month":
+            found[period.start] = sum(
+                1
+                for account in revenue.subscriptions
+                if (account, period.start) not in moved
+                and any(revenue.local(account, at + INSTANT) for at in turns(revenue, account, period.start))
+            )
+    return found
+
+
 def _name(move: Movement) -> str | None:
     if move.churn:
         return "churned"
@@ -50,7 +66,7 @@ def _name(move: Movement) -> str | None:
 def _instant(revenue: Revenue, move: Movement, name: str) -> datetime:
     """The moment of a month that made the movement."""
     changes = []
-    for at in sorted(_turns(revenue, move.account, move.month)):
+    for at in sorted(turns(revenue, move.account, move.month)):
         before, after = revenue.local(move.account, at), revenue.local(move.account, at + INSTANT)
         if before != after:
             changes.append((at, before, after))
@@ -84,11 +100,11 @@ def _changed(revenue: Revenue, move: Movement, at: datetime) -> str:
     return max(revenue.subscriptions[move.account], key=lambda s: (change(s), s.id)).id
 
 
-def _turns(revenue: Revenue, account: str, month: date) -> set[datetime]:
+def turns(revenue: Revenue, account: str, month: date) -> set[datetime]:
     """Every instant of a month at which a subscription's worth may change."""
     found: set[datetime | None] = set()
     for subscription in revenue.subscriptions[account]:
-        found |= {subscription.started_at, subscription.trial_end, subscription.ended_at}
+        found |= {subscription.started_at, subscription.trial_end, revenue.lost_at(subscription)}
         for item in subscription.items:
             found |= {item.valid_from, item.valid_to}
         for discount in revenue.discounts[subscription.id]:
@@ -96,6 +112,6 @@ def _turns(revenue: Revenue, account: str, month: date) -> set[datetime]:
         for pause in subscription.pauses:
             found |= {pause.paused_at, pause.resumed_at}
         for failed, invoice in revenue.unpaid[subscription.id]:
-            found |= {failed + GRACE, invoice.paid_at, invoice.voided_at}
+            found |= {failed + revenue.grace, invoice.paid_at, invoice.voided_at}
     first, end = at_midnight(month), min(at_midnight(next_month(month)), revenue.world.now)
     return {at for at in found if at is not None and first <= at < end}

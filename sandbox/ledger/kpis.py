@@ -9,19 +9,18 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from sandbox.ledger.arithmetic import ZERO, Exchange, Period, at_midnight, periods, ratio
+from sandbox.ledger.arithmetic import ZERO, Period, at_midnight, periods, ratio
 from sandbox.ledger.billing import Billing
 from sandbox.ledger.billing_kpis import BillingKpis
+from sandbox.ledger.customers import brief_stays
 from sandbox.ledger.leads import lead_rows, leads
-from sandbox.ledger.mrr import Movement
+from sandbox.ledger.mrr import Movement, Revenue
 from sandbox.ledger.pipeline import EVERYTHING, Pipeline, Segment
 from sandbox.ledger.renewals import Renewal
 from sandbox.ledger.sales import Opportunity, Sales, acquisition_spend, frozen_commit, open_at
 from sandbox.ledger.segments import SEGMENTS, AccountSegments
 from sandbox.ledger.stages import Stages
-from sandbox.world import World
 
-GROSS_MARGIN = Decimal("0.8")
 CHURN_MONTHS = 6
 Pair = tuple[Decimal | None, Decimal | None]
 #: A segment and its value; None for the whole company.
@@ -47,8 +46,7 @@ class Kpis:
 
     def __init__(
         self,
-        world: World,
-        exchange: Exchange,
+        revenue: Revenue,
         movements: list[Movement],
         sold: list[Opportunity],
         due: list[Renewal],
@@ -56,15 +54,22 @@ class Kpis:
         segments: AccountSegments,
         pipeline: Pipeline,
     ) -> None:
-        self.world, self.exchange, self.sold, self.due = world, exchange, sold, due
+        world, self.sold, self.due = revenue.world, sold, due
+        self.world, self.exchange, self.policies = world, revenue.exchange, revenue.policies
         self.segments = segments
-        self.billing = BillingKpis(billing, GROSS_MARGIN)
+        self.billing = BillingKpis(billing, self.policies.gross_margin)
         self.pipeline, self.stages, self.leads = pipeline, Stages(world, sold), leads(world)
         self.by_month: dict[date, list[Movement]] = defaultdict(list)
         for row in movements:
             self.by_month[row.month].append(row)
+        self.brief = brief_stays(revenue, movements)
         self.periods = periods(world.start.date(), world.now)
         self.quarters = [p for p in self.periods if p.kind == "quarter" and at_midnight(p.end) <= world.now]
+
+    @property
+    def _counts_new(self) -> bool:
+        """Whether new customers are among those that could churn."""
+        return self.policies.churn_denominator == "opening_and_new"
 
     def rows(self) -> list[KpiRow]:
         """Every KPI, period and segment."""
@@ -95,6 +100,10 @@ class Kpis:
         everything |= self._renewals([r for r in self.due if period.holds(r.due_at)])
         everything |= self.billing.rows(period, revenue["mrr"][0] or ZERO) | self._magic(period)
         everything["cac"] = self._cac(period)
+        everything["intra_period_churn"] = (
+            Decimal(sum(self.brief[month] for month in self._months(period))),
+            Decimal(1),
+        )
         yield from self.stages.rows(period)
         yield from lead_rows(self.leads, period)
         by_segment = self._pipeline(period)
@@ -195,12 +204,16 @@ class Kpis:
         lost = -(total("churn") + total("contraction"))
         unpaid = -sum((row.churn for row in rows if row.involuntary), ZERO)
         churned = Decimal(sum(1 for row in rows if row.churn < 0))
+        fresh = Decimal(sum(1 for row in rows if row.new > 0))
         grown = Decimal(len({row.account for row in rows if row.expansion > 0}))
         one = Decimal(1)
+        net = lost - total("expansion")
+        if self.policies.net_churn_reactivation:
+            net -= total("reactivation")
         return {
-            "logo_churn_rate": (churned, opened),
+            "logo_churn_rate": (churned, opened + (fresh if self._counts_new else 0)),
             "gross_mrr_churn_rate": (lost, opening),
-            "net_mrr_churn_rate": (lost - total("expansion"), opening),
+            "net_mrr_churn_rate": (net, opening),
             "involuntary_churn_rate": (unpaid, opening),
             "expansion_rate": (total("expansion"), opening),
             "upsell_accounts": (grown, one),
@@ -229,8 +242,10 @@ class Kpis:
         known = [p.start for p in self.periods if p.kind == "month" and p.start <= month][-CHURN_MONTHS:]
         rows = [row for one in known for row in self._rows(one, kind, one)]
         churned = Fraction(sum(1 for row in rows if row.churn < 0))
-        rate = ratio(churned, Fraction(sum(1 for row in rows if row.opening > 0)))
-        worth = ratio(Fraction(mrr) * Fraction(GROSS_MARGIN), Fraction(paying))
+        could = sum(1 for row in rows if row.opening > 0 or (row.new > 0 and self._counts_new))
+        rate = ratio(churned, Fraction(could))
+        margin = self.policies.gross_margin if self.policies.clv_gross_margin else Decimal(1)
+        worth = ratio(Fraction(mrr) * Fraction(margin), Fraction(paying))
         return worth, rate
 
     def _renewals(self, due: list[Renewal]) -> dict[str, Pair]:

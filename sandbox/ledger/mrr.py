@@ -21,8 +21,7 @@ from sandbox.ledger.arithmetic import (
 )
 from sandbox.ledger.identity import Identities
 from sandbox.world import Discount, Invoice, Payment, Price, Subscription, World
-
-GRACE = timedelta(days=30)
+from settings.config import Policies
 
 
 @dataclass(frozen=True)
@@ -88,12 +87,14 @@ def movement(
 class Revenue:
     """Answers what any subscription or account was worth a month, at any instant."""
 
-    def __init__(self, world: World, identities: Identities, exchange: Exchange) -> None:
-        self.world, self.identities, self.exchange = world, identities, exchange
+    def __init__(self, world: World, identities: Identities, exchange: Exchange, policies: Policies) -> None:
+        self.world, self.identities, self.exchange, self.policies = world, identities, exchange, policies
+        self.grace = timedelta(days=policies.past_due_grace_days)
         self.prices: dict[str, Price] = {price.id: price for price in world.billing.prices}
         self.discounts: dict[str, list[Discount]] = defaultdict(list)
         for discount in world.billing.discounts:
-            self.discounts[discount.subscription_id].append(discount)
+            if policies.discounts == "all" or (policies.discounts == "forever_only" and not discount.ends_at):
+                self.discounts[discount.subscription_id].append(discount)
         self.unpaid = self._first_failures(world.billing.invoices, world.billing.payments)
         self.subscriptions: dict[str, list[Subscription]] = defaultdict(list)
         for subscription in world.billing.subscriptions:
@@ -118,11 +119,18 @@ class Revenue:
     def beyond_grace(self, subscription: Subscription, t: datetime) -> bool:
         """Whether some invoice of it has gone unpaid for too long just before `t`."""
         return any(
-            failed + GRACE < t
+            failed + self.grace < t
             and (invoice.paid_at is None or invoice.paid_at >= t)
             and (invoice.voided_at is None or invoice.voided_at >= t)
             for failed, invoice in self.unpaid[subscription.id]
         )
+
+    def lost_at(self, subscription: Subscription) -> datetime | None:
+        """When a subscription is lost for good; None while it is not."""
+        ends = [subscription.ended_at]
+        if self.policies.churn_date == "cancellation":
+            ends.append(subscription.canceled_at)
+        return min((end for end in ends if end is not None), default=None)
 
     def counts(self, subscription: Subscription, t: datetime) -> bool:
         """Whether a subscription counts just before `t`."""
@@ -131,7 +139,8 @@ class Revenue:
         if subscription.status == "trialing" and subscription.trial_end is None:
             return False
         paid_from = max(subscription.started_at, subscription.trial_end or subscription.started_at)
-        if paid_from >= t or (subscription.ended_at is not None and subscription.ended_at < t):
+        lost_at = self.lost_at(subscription)
+        if paid_from >= t or (lost_at is not None and lost_at < t):
             return False
         paused = any(
             p.paused_at < t and (p.resumed_at is None or p.resumed_at >= t) for p in subscription.pauses
@@ -201,7 +210,13 @@ class Revenue:
         """Whether all that was lost in the month was lost to failed payments."""
         start = at_midnight(month)
         lost = [s for s in self.subscriptions[account] if self.of(s, start)]
-        return all(s.cancellation_reason == "payment_failed" or self.beyond_grace(s, end) for s in lost)
+        return all(self._ended_unpaid(s, end) or self.beyond_grace(s, end) for s in lost)
+
+    @staticmethod
+    def _ended_unpaid(subscription: Subscription, end: datetime) -> bool:
+        """Whether a subscription was ended before an instant because nobody paid."""
+        ends = [at for at in (subscription.ended_at, subscription.canceled_at) if at is not None]
+        return subscription.cancellation_reason == "payment_failed" and any(at < end for at in ends)
 
 
 def bridge_rates(rows: Iterable[Movement]) -> dict[str, Decimal | Fraction]:

@@ -11,8 +11,6 @@ from sandbox.ledger.arithmetic import ZERO, last_day_before, next_month
 from sandbox.ledger.mrr import Revenue
 from sandbox.world import Subscription
 
-MIN_TERM_MONTHS = 3
-GRACE = timedelta(days=90)
 MONTHS = {"month": 1, "year": 12}
 
 
@@ -48,7 +46,7 @@ def term_ends(revenue: Revenue, subscription: Subscription, as_of: datetime) -> 
         elif turns[-1][1] != months:
             turns.append((item.valid_from, months))
     for place, (anchor, months) in enumerate(turns):
-        if months < MIN_TERM_MONTHS:
+        if months < revenue.policies.renewal_min_term_months:
             continue
         stop = turns[place + 1][0] if place + 1 < len(turns) else as_of
         count = 1
@@ -62,6 +60,7 @@ def term_ends(revenue: Revenue, subscription: Subscription, as_of: datetime) -> 
 def renewals(revenue: Revenue) -> list[Renewal]:
     """Every contract that has fallen due, in order."""
     as_of = revenue.world.now
+    grace = timedelta(days=revenue.policies.renewal_grace_days)
     found = []
     for account, subscriptions in revenue.subscriptions.items():
         for subscription in subscriptions:
@@ -71,7 +70,7 @@ def renewals(revenue: Revenue) -> list[Renewal]:
                 currency, since = subscription.currency, due_at
                 if renewed == ZERO:
                     later = sorted(
-                        (s for s in subscriptions if due_at <= s.started_at < due_at + GRACE),
+                        (s for s in subscriptions if due_at <= s.started_at < due_at + grace),
                         key=lambda s: s.started_at,
                     )
                     if later:

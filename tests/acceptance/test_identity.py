@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import duckdb
 import identity_quality
@@ -12,10 +13,12 @@ import kpi_compare
 import ledger_compare
 import pytest
 from identity_quality import Quality
+from rebuilt import rebuilt
 from revops import NOISY, Revops
 
 from sandbox.ledger import Ledger
 from sandbox.state import read_state
+from settings.config import Policies
 
 #: Whatever these say comes from deals and forecasts alone.
 OF_DEALS = {
@@ -64,6 +67,15 @@ def test_what_was_sold_does_not_hang_on_who_bought_it(company: Revops, ledger: L
     with company.marts() as marts:
         wrong = kpi_compare.differences(marts, ledger)
     assert [line for line in wrong if line.split()[0] in OF_DEALS] == []
+
+
+def test_nor_does_it_in_another_mode(company: Revops, tmp_path: Path) -> None:
+    policies = Policies(mode="stripe")
+    truth = Ledger(read_state(company.home / "sandbox").simulate(), policies)
+    home = rebuilt(company, policies, tmp_path / "stripe")
+    with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
+        warehouse.execute("set timezone = 'UTC'")
+        assert ledger_compare.differences_beyond_identity(warehouse, truth) == []
 
 
 def test_noise_holds_nothing_back(company: Revops) -> None:

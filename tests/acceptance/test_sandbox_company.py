@@ -14,16 +14,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import identity_quality
 import kpi_compare
 import kpi_records
 import ledger_compare
 import metric_compare
 import pytest
+from rebuilt import rebuilt
 from revops import Revops, sandbox_company
 
 from sandbox.ledger import Ledger
 from sandbox.state import read_state
+from settings.config import Policies
 
 TEN = (
     *("win_rate", "sales_cycle_days", "pipeline_velocity", "cac", "forecast_accuracy"),
@@ -57,8 +60,8 @@ def revops(tmp_path_factory: pytest.TempPathFactory) -> Revops:
     return sandbox_company(tmp_path_factory.mktemp("company"))
 
 
-def ledger(revops: Revops) -> Ledger:
-    return Ledger(read_state(revops.home / "sandbox").simulate())
+def ledger(revops: Revops, policies: Policies | None = None) -> Ledger:
+    return Ledger(read_state(revops.home / "sandbox").simulate(), policies)
 
 
 def assert_the_marts_are_the_truth(revops: Revops, truth: Ledger) -> None:
@@ -262,6 +265,23 @@ def test_metricflow_gives_the_same_numbers(revops: Revops, tmp_path: Path) -> No
     assert (
         "does not exactly match any known metrics" in revops("mf", "query", "--metrics", "x", exits=1).stdout
     )
+
+
+@pytest.mark.parametrize("mode", ["chartmogul", "stripe"])
+def test_another_mode_counts_the_same_facts_otherwise(revops: Revops, tmp_path: Path, mode: str) -> None:
+    policies = Policies.model_validate({"mode": mode})
+    truth = ledger(revops, policies)
+    usual = {row.kpi for row in set(ledger(revops).kpis()) - set(truth.kpis())}
+    assert {"chartmogul": "net_mrr_churn_rate", "stripe": "logo_churn_rate"}[mode] in usual
+    home = rebuilt(revops, policies, tmp_path / mode)
+    with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
+        warehouse.execute("set timezone = 'UTC'")
+        assert kpi_compare.differences(warehouse, truth) == []
+        assert kpi_records.differences(warehouse) == []
+        assert ledger_compare.revenue_differences(warehouse, truth) == []
+        settings = warehouse.execute("select settings from marts.kpi_policies where policy = 'mode'")
+        assert settings.fetchall() == [(f"mode = {mode}",)]
+    assert metric_compare.differences(home.root, tmp_path) == []
 
 
 def test_what_cannot_be_explained_says_what_can(revops: Revops) -> None:

@@ -32,17 +32,25 @@ def all_differences(warehouse: Connection, ledger: Ledger) -> Differences:
     """Every disagreement."""
     checks: list[Callable[[Connection, Ledger], Differences]] = [
         identity_differences,
-        subscription_mrr_differences,
-        movement_differences,
-        walk_differences,
+        revenue_differences,
         opportunity_differences,
-        renewal_differences,
         funnel_differences,
         attribution_differences,
         bottleneck_differences,
         waterfall_differences,
         forecast_differences,
     ]
+    return [difference for check in checks for difference in check(warehouse, ledger)]
+
+
+def revenue_differences(warehouse: Connection, ledger: Ledger) -> Differences:
+    """Disagreements on subscriptions' MRR, accounts' movements and contracts fallen due."""
+    checks = (
+        subscription_mrr_differences,
+        movement_differences,
+        renewal_differences,
+        walk_differences,
+    )
     return [difference for check in checks for difference in check(warehouse, ledger)]
 
 

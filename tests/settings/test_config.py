@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from revops import ROOT
 
-from settings.config import load_config
+from settings.config import Policies, load_config
 from settings.errors import UserError
 from settings.paths import DBT_PROJECT
 from settings.vendors import vendors
 
 CRM = '[sources.crm]\nsilo = "crm"\ntype = "hubspot"\n'
 FILES = '[sources.crm]\nsilo = "crm"\ntype = "files"\n'
+USUAL = Policies()
 
 
 def write(folder: Path, text: str) -> Path:
@@ -153,6 +156,10 @@ BAD_VALUES = [
     (
         CRM + '[policies]\ndiscounts = "some"',
         "[policies]: discounts = 'some': input should be 'all', 'forever_only' or 'none'",
+    ),
+    (
+        CRM + '[policies]\nmode = "baremetrics"',
+        "[policies]: mode = 'baremetrics': input should be 'canonical', 'chartmogul' or 'stripe'",
     ),
     (CRM + "[policies]\ngross_margin = 0", "[policies]: gross_margin = 0: input should be greater than 0"),
     (
@@ -318,6 +325,31 @@ def test_business_hours_are_seconds_of_the_day(tmp_path: Path) -> None:
     with (DBT_PROJECT / "dbt_project.yml").open(encoding="utf-8") as project:
         default = yaml.safe_load(project)["vars"]["business_hours"]
     assert load_config(write(tmp_path, CRM)).company.business_time == default
+
+
+def test_a_mode_sets_several_policies_and_what_is_given_beside_it_wins(tmp_path: Path) -> None:
+    def policies(text: str) -> dict[str, Any]:
+        given = load_config(write(tmp_path, f"{CRM}[policies]\n{text}")).policies
+        return {name: value for name, value in given.model_dump().items() if value != getattr(USUAL, name)}
+
+    assert policies("") == policies('mode = "canonical"') == {}
+    assert policies('mode = "chartmogul"') == {
+        "mode": "chartmogul",
+        "net_churn_reactivation": True,
+        "clv_gross_margin": False,
+    }
+    assert policies('discounts = "all"\nmode = "stripe"\ngross_margin = 0.5') == {
+        "mode": "stripe",
+        "churn_date": "cancellation",
+        "churn_denominator": "opening_and_new",
+        "gross_margin": Decimal("0.5"),
+    }
+
+
+def test_dbt_is_parsed_with_the_same_policies_when_nothing_is_configured() -> None:
+    project = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    given = {**project["vars"]["policies"], "gross_margin": str(project["vars"]["policies"]["gross_margin"])}
+    assert given == USUAL.model_dump(mode="json")
 
 
 def test_without_as_of_it_is_now(tmp_path: Path) -> None:

@@ -136,14 +136,19 @@ movements as (
 
 ),
 
--- Of a churned account, every subscription it had at the month's beginning.
+-- Of a churned account, every subscription it had at the month's beginning. A reason that came later is none.
 lost as (
 
     select
         movements.month,
         movements.account,
         bool_and(
-            coalesce(subscriptions.cancellation_reason = 'payment_failed', false)
+            (
+                coalesce(subscriptions.cancellation_reason = 'payment_failed', false)
+                and coalesce(
+                    least(subscriptions.ended_at, subscriptions.canceled_at) < calendar.t_end, true
+                )
+            )
             or coalesce(spans.is_past_grace, false)
         ) as is_involuntary
 

@@ -149,7 +149,7 @@ due as (
     select
         *,
         {{ local_date('due_at') }} as due_on,
-        due_at + interval 1 day as checked_at
+        least(due_at + interval 1 day, {{ as_of() }}) as checked_at
 
     from term_ends
     where due_at < stop_at and coalesce(due_at <= ended_at, true)
@@ -177,6 +177,7 @@ successors as (
         on
             due.account = contracts.account
             and due.due_at <= contracts.started_at
+            and contracts.started_at < {{ as_of() }}
             and due.due_at + interval {{ var('policies').renewal_grace_days }} day > contracts.started_at
     group by all
 
@@ -219,8 +220,11 @@ worths as (
         on
             successors.contract.source = succeeding.source
             and successors.contract.subscription_id = succeeding.subscription_id
-            and successors.contract.started_at + interval 1 day > succeeding.from_at
-            and coalesce(successors.contract.started_at + interval 1 day <= succeeding.until_at, true)
+            and least(successors.contract.started_at + interval 1 day, {{ as_of() }}) > succeeding.from_at
+            and coalesce(
+                least(successors.contract.started_at + interval 1 day, {{ as_of() }}) <= succeeding.until_at,
+                true
+            )
 
 ),
 

@@ -258,6 +258,27 @@ revenue as (
 
 ),
 
+intra_period as (
+
+    select
+        months.period,
+        months.period_start,
+        'account' as record_type,
+        cast(null as varchar) as source,
+        records.account as record_id,
+        records.account,
+        max(months.month) as happened_on,
+        cast(map([], []) as map(varchar, varchar)) as segments,
+        sum(records.brief_stays) as brief_stays
+
+    from months
+    inner join revenue_records as records
+        on months.month = records.month
+    where records.brief_stays > 0
+    group by all
+
+),
+
 revenue_month as (
 
     select * from revenue

@@ -37,6 +37,12 @@ retained as (
 
 ),
 
+spans as (
+
+    select * from {{ ref('core__subscription_spans') }}
+
+),
+
 by_account as (
 
     select
@@ -130,7 +136,8 @@ half_years as (
         segment,
         segment_value,
         sum(churned) over half_year as churned_6m,
-        sum(opened) over half_year as opened_6m
+        sum(opened) over half_year as opened_6m,
+        sum(new_accounts) over half_year as new_6m
 
     from by_segment
     where period = 'month'
@@ -138,6 +145,26 @@ half_years as (
         partition by segment, segment_value
         order by period_start range between interval 5 month preceding and current row
     )
+
+),
+
+brief_stays as (
+
+    {{ brief_stays() | indent(4) }}
+
+),
+
+brief_by_period as (
+
+    select
+        months.period,
+        months.period_start,
+        count(*) as brief_stays
+
+    from months
+    inner join brief_stays
+        on months.month = brief_stays.month
+    group by all
 
 ),
 
@@ -154,6 +181,7 @@ final as (
         cast(by_segment.opened as bigint) as opened,
         cast(by_segment.new_mrr as decimal(38, 2)) as new_mrr,
         cast(by_segment.new_accounts as bigint) as new_accounts,
+        cast(by_segment.reactivation as decimal(38, 2)) as reactivation,
         cast(by_segment.expansion as decimal(38, 2)) as expansion,
         cast(by_segment.upsold as bigint) as upsold,
         cast(by_segment.lost as decimal(38, 2)) as lost,
@@ -161,6 +189,9 @@ final as (
         cast(by_segment.involuntary as decimal(38, 2)) as involuntary,
         cast(half_years.churned_6m as bigint) as churned_6m,
         cast(half_years.opened_6m as bigint) as opened_6m,
+        cast(half_years.new_6m as bigint) as new_6m,
+        -- Of nobody else: who was never there at the end of a month has no segment.
+        case when by_segment.segment = 'all' then coalesce(brief_by_period.brief_stays, 0) end as brief_stays,
         cast(by_segment.mrr_year_ago as decimal(38, 2)) as mrr_year_ago,
         cast(by_segment.retained_net as decimal(38, 2)) as retained_net,
         cast(by_segment.retained_gross as decimal(38, 2)) as retained_gross
@@ -171,6 +202,8 @@ final as (
             by_segment.closing_month = half_years.month
             and by_segment.segment = half_years.segment
             and by_segment.segment_value = half_years.segment_value
+    left join brief_by_period
+        on by_segment.period = brief_by_period.period and by_segment.period_start = brief_by_period.period_start
 
 )
 

@@ -30,6 +30,18 @@ segments as (
 
 ),
 
+spans as (
+
+    select * from {{ ref('core__subscription_spans') }}
+
+),
+
+brief_stays as (
+
+    {{ brief_stays() | indent(4) }}
+
+),
+
 retained as (
 
     {{ retained_mrr() | indent(4) }}
@@ -39,11 +51,12 @@ retained as (
 final as (
 
     select
-        coalesce(movements.month, retained.month) as month,
-        coalesce(movements.account, retained.account) as account,
+        coalesce(movements.month, retained.month, brief_stays.month) as month,
+        coalesce(movements.account, retained.account, brief_stays.account) as account,
         {%- for name, measure in revenue_measures().items() %}
         {{ measure.amount or 'cast(' ~ measure.holds ~ ' as integer)' }} as {{ name }},
         {%- endfor %}
+        cast(brief_stays.account is not null as integer) as brief_stays,
         retained.mrr_year_ago,
         retained.retained_net,
         retained.retained_gross,
@@ -55,10 +68,14 @@ final as (
     from movements
     full join retained
         on movements.month = retained.month and movements.account = retained.account
+    full join brief_stays
+        on
+            coalesce(movements.month, retained.month) = brief_stays.month
+            and coalesce(movements.account, retained.account) = brief_stays.account
     left join segments
         on
-            coalesce(movements.month, retained.month) = segments.month
-            and coalesce(movements.account, retained.account) = segments.account
+            coalesce(movements.month, retained.month, brief_stays.month) = segments.month
+            and coalesce(movements.account, retained.account, brief_stays.account) = segments.account
 
 )
 

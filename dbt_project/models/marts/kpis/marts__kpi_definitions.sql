@@ -1,4 +1,8 @@
 {%- set money = var('currency') -%}
+{%- set policies = var('policies') -%}
+{%- set and_new = ' and new' if policies.churn_denominator == 'opening_and_new' else '' -%}
+{%- set margin = ' x gross margin' if policies.clv_gross_margin else '' -%}
+{%- set returned = policies.net_churn_reactivation -%}
 with
 
 definitions (position, kpi, formula, unit, better, owner_team, silos, policies, is_headline) as (
@@ -63,7 +67,8 @@ definitions (position, kpi, formula, unit, better, owner_team, silos, policies, 
         'times', 'up', 'marketing', 'billing, finance', 'P1, P9', false
     ),
     (
-        13, 'logo_churn_rate', 'Accounts that stopped being customers / customers at period start.',
+        13, 'logo_churn_rate',
+        'Accounts that stopped being customers / customers at period start{{ and_new }}.',
         'ratio', 'down', 'customer success', 'billing', 'P1, P3, P4, P9', true
     ),
     (
@@ -72,7 +77,8 @@ definitions (position, kpi, formula, unit, better, owner_team, silos, policies, 
     ),
     (
         15, 'net_mrr_churn_rate',
-        '(Churn + contraction - expansion) / MRR at period start; reactivation is not netted.',
+        '(Churn + contraction - expansion{{ " - reactivation" if returned else "" }}) / MRR at period start'
+        || '{{ "" if returned else "; reactivation is not netted" }}.',
         'ratio', 'down', 'customer success', 'billing', 'P1, P2, P3, P4, P5, P8, P9', false
     ),
     (
@@ -114,7 +120,8 @@ definitions (position, kpi, formula, unit, better, owner_team, silos, policies, 
     ),
     (
         25, 'clv',
-        'arpa x gross margin / mean monthly logo churn of the last six months (churned / opening accounts).',
+        'arpa{{ margin }} / mean monthly logo churn of the last six months'
+        || ' (churned / opening{{ and_new }} accounts).',
         '{{ money }}', 'up', 'finance', 'billing', 'P1, P2, P9', true
     ),
     (
@@ -277,6 +284,12 @@ definitions (position, kpi, formula, unit, better, owner_team, silos, policies, 
         'Leads that waited more than {{ var("policies").lead_sla_minutes }} business minutes for an answer /'
         || ' leads that were answered or have waited that long; unanswered is missed.',
         'ratio', 'down', 'sales', 'crm', 'P9, P10', false
+    ),
+    (
+        50, 'intra_period_churn',
+        'Accounts that began and stopped to pay within one month: in no bridge, which compares the ends of'
+        || ' months.',
+        'accounts', 'down', 'customer success', 'billing', 'P1, P3, P4, P12', false
     )
 
 ),

@@ -5,6 +5,14 @@ final (policy, subject, rule, settings) as (
 
     values
     (
+        'mode', 'Mode',
+        'Sets several policies at once: canonical is the defaults; chartmogul counts reactivation in net'
+        || ' churn and takes no gross margin into clv; stripe dates churn at cancellation, counts only'
+        || ' discounts that are for ever, and adds new customers to those that could churn. A policy that'
+        || ' is set beside it wins.',
+        'mode = {{ now.mode }}'
+    ),
+    (
         'P1', 'Customer',
         'A customer is a resolved account. Losing one of several subscriptions is contraction, not churn.',
         null
@@ -53,8 +61,11 @@ final (policy, subject, rule, settings) as (
         'P9', 'Ratios',
         'A ratio is a numerator and a denominator, which roll up by sums; over zero there is no'
         || ' value. The gross margin is'
-        || ' that of clv, ltv_cac and cac_payback_months.',
-        'gross_margin = {{ now.gross_margin }}'
+        || ' that of cac_payback_months, and of clv and ltv_cac unless clv_gross_margin is false. Net churn'
+        || ' may count reactivation; logo churn is over customers at period start, or these and the new.',
+        'gross_margin = {{ now.gross_margin }}, clv_gross_margin = {{ now.clv_gross_margin | lower }}'
+        || ', net_churn_reactivation = {{ now.net_churn_reactivation | lower }}'
+        || ', churn_denominator = {{ now.churn_denominator }}'
     ),
     (
         'P10', 'Time',
@@ -63,6 +74,17 @@ final (policy, subject, rule, settings) as (
         'timezone = {{ var("timezone") }}, fiscal_year_start = {{ var("fiscal_year_start") }}'
         || ', business_hours = {{ var("business_hours").label }}'
         || ', lead_sla_minutes = {{ now.lead_sla_minutes }}'
+    ),
+    (
+        'P11', 'Reported and restated',
+        'What was published first for a complete period is kept (kpi_reported) beside what is known of it'
+        || ' now (kpi_values).',
+        null
+    ),
+    (
+        'P12', 'Within a month',
+        'Who begins and stops to pay within one month is in no bridge, and counted as intra_period_churn.',
+        null
     ),
     ('P13', 'Pauses', 'A paused subscription has no MRR.', null)
 

@@ -64,6 +64,13 @@ revenue as (
 
 ),
 
+intra_period as (
+
+    select * from revenue
+    where segment = 'all'
+
+),
+
 revenue_month as (
 
     select * from revenue
