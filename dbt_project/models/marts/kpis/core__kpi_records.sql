@@ -268,7 +268,7 @@ intra_period as (
         records.account as record_id,
         records.account,
         max(months.month) as happened_on,
-        cast(map([], []) as map(varchar, varchar)) as segments,
+        map_from_entries(cast([] as struct(k varchar, v varchar)[])) as segments,
         sum(records.brief_stays) as brief_stays
 
     from months

@@ -203,7 +203,9 @@ final as (
             and by_segment.segment = half_years.segment
             and by_segment.segment_value = half_years.segment_value
     left join brief_by_period
-        on by_segment.period = brief_by_period.period and by_segment.period_start = brief_by_period.period_start
+        on
+            by_segment.period = brief_by_period.period
+            and by_segment.period_start = brief_by_period.period_start
 
 )
 

@@ -77,8 +77,11 @@ definitions (position, kpi, formula, unit, better, owner_team, silos, policies, 
     ),
     (
         15, 'net_mrr_churn_rate',
-        '(Churn + contraction - expansion{{ " - reactivation" if returned else "" }}) / MRR at period start'
-        || '{{ "" if returned else "; reactivation is not netted" }}.',
+        {% if returned -%}
+        '(Churn + contraction - expansion - reactivation) / MRR at period start.',
+        {%- else -%}
+        '(Churn + contraction - expansion) / MRR at period start; reactivation is not netted.',
+        {%- endif %}
         'ratio', 'down', 'customer success', 'billing', 'P1, P2, P3, P4, P5, P8, P9', false
     ),
     (
