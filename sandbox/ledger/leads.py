@@ -51,10 +51,16 @@ def leads(world: World) -> list[Lead]:
         if created is None or contact.archived_at is not None:
             continue
         times = [*calls[contact.id], *filter(None, [contact.first_response_at])]
-        answers = [at.replace(microsecond=0) for at in times if at >= created]
-        waited = business_time(created.replace(microsecond=0), min(answers, default=world.now))
+        began = _minute(created)
+        answers = [_minute(at) for at in times if at >= began]
+        waited = business_time(began, _minute(min(answers, default=world.now)))
         found.append(Lead(created, teams.get(contact.owner_id or ""), waited, bool(answers)))
     return found
+
+
+def _minute(at: datetime) -> datetime:
+    """By the clock: some CRMs keep no seconds."""
+    return at.replace(second=0, microsecond=0)
 
 
 def _became_lead(contact: Contact) -> datetime | None:

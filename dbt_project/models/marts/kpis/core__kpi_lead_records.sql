@@ -25,6 +25,7 @@ owners as (
 ),
 
 -- What somebody did after the lead was there; what a sequence sends is no answer.
+-- Minutes are those of the clock: some CRMs keep no seconds of what people did.
 answers as (
 
     select
@@ -37,7 +38,7 @@ answers as (
         on
             leads.source = outbound.source
             and leads.lead_id = outbound.lead_id
-            and leads.created_at <= outbound.occurred_at
+            and date_trunc('minute', leads.created_at) <= outbound.occurred_at
     group by all
 
 ),
@@ -55,7 +56,9 @@ timed as (
         least(
             answers.answered_at,
             case
-                when leads.first_response_at >= leads.created_at and leads.first_response_at < {{ as_of() }}
+                when
+                    leads.first_response_at >= date_trunc('minute', leads.created_at)
+                    and leads.first_response_at < {{ as_of() }}
                     then leads.first_response_at
             end
         ) as answered_at
@@ -72,8 +75,8 @@ waited as (
 
     select
         *,
-        {{ business_seconds('coalesce(answered_at, ' ~ as_of() ~ ')') | indent(8) }}
-        - {{ business_seconds('created_at') | indent(8) }} as waited_seconds
+        {{ business_seconds("date_trunc('minute', coalesce(answered_at, " ~ as_of() ~ "))") | indent(8) }}
+        - {{ business_seconds("date_trunc('minute', created_at)") | indent(8) }} as waited_seconds
 
     from timed
 
