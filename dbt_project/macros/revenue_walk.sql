@@ -3,8 +3,8 @@
 {% macro mrr_to_cash() -%}
 {%- do return([
     {'subtotal': 'billed_mrr', 'steps': [
-        'paused', 'past_grace', 'changed', 'ended', 'not_invoiced', 'never_invoiced', 'without_subscription',
-        'billing_residual',
+        'paused', 'past_grace', 'changed', 'ended', 'not_counted', 'not_invoiced', 'never_invoiced',
+        'without_subscription', 'billing_residual',
     ]},
     {'subtotal': 'invoiced', 'steps': [
         'terms', 'prorations', 'one_off', 'discounts', 'tax', 'invoicing_residual',

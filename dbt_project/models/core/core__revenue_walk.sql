@@ -156,7 +156,8 @@ billed_terms as (
         coalesce(known.account, billing_links.account, '(none)') as account,
         known.subscription_id is not null as is_known,
         billed.billed_mrr,
-        coalesce(spans.full_mrr, 0) as term_mrr
+        coalesce(spans.full_mrr, 0) as term_mrr,
+        coalesce(spans.invoiced_mrr, 0) - term_mrr as not_counted
 
     from billed
     left join known
@@ -184,6 +185,7 @@ compared as (
         coalesce(at_end.is_past_grace, false) as is_past_grace,
         billed_terms.billed_mrr,
         billed_terms.term_mrr,
+        billed_terms.not_counted,
         coalesce(billed_terms.is_known, true) as is_known,
         coalesce(first_issues.month <= at_end.month, false) as is_invoiced
 
@@ -210,10 +212,11 @@ mrr_amounts as (
         case when billed_mrr is not null and is_past_grace then full_mrr - mrr end as past_grace,
         case when is_known and full_mrr > 0 then term_mrr - full_mrr end as changed,
         case when is_known and full_mrr = 0 then term_mrr end as ended,
+        case when is_known then not_counted end as not_counted,
         case when billed_mrr is null and is_invoiced then -mrr end as not_invoiced,
         case when billed_mrr is null and not is_invoiced then -mrr end as never_invoiced,
         case when not is_known then billed_mrr end as without_subscription,
-        case when is_known then billed_mrr - term_mrr end as billing_residual,
+        case when is_known then billed_mrr - term_mrr - not_counted end as billing_residual,
         -billed_mrr as terms
 
     from compared
