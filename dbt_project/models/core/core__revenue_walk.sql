@@ -156,19 +156,19 @@ billed_terms as (
         coalesce(known.account, billing_links.account, '(none)') as account,
         known.subscription_id is not null as is_known,
         billed.billed_mrr,
-        coalesce(spans.full_mrr, 0) as term_mrr,
-        coalesce(spans.invoiced_mrr, 0) - term_mrr as not_counted
+        coalesce(billed.term_start < spans.until_at, spans.from_at is not null) as is_in_force,
+        case when is_in_force then spans.full_mrr else 0 end as term_mrr,
+        case when is_in_force then spans.invoiced_mrr else 0 end - term_mrr as not_counted
 
     from billed
     left join known
         on billed.source = known.source and billed.subscription_id = known.subscription_id
-    left join spans
+    asof left join spans
         on
             billed.source = spans.source
             and billed.subscription_id = spans.subscription_id
             and billed.currency = spans.currency
             and billed.term_start >= spans.from_at
-            and coalesce(billed.term_start < spans.until_at, true)
     left join billing_links
         on billed.source = billing_links.source and billed.customer_id = billing_links.customer_id
 
@@ -364,13 +364,25 @@ in_currency as (
 
 ),
 
-running as (
+-- The rounding of a running sum costs most of it; where a step is nothing, so is its part.
+converted as (
 
     select
         {%- set above = [] %}
         {%- for step in steps %}
+        {%- set before = above | join(' + ') %}
         {%- do above.append('in_currency.' ~ step) %}
-        {{ cents('(' ~ above | join(' + ') ~ ') * closing_rates.rate') }} as {{ step }}_sum,
+        case
+            when in_currency.{{ step }} = 0 then 0
+            else
+                {{ cents('(' ~ above | join(' + ') ~ ') * closing_rates.rate') }}
+                {%- if before %}
+                - {{ cents('(' ~ before ~ ') * closing_rates.rate') }}
+                {%- endif %}
+        end as {{ step }},
+        {%- for part in mrr_to_cash() if part.steps[-1] == step %}
+        {{ cents('(' ~ above | join(' + ') ~ ') * closing_rates.rate') }} as {{ part.subtotal }},
+        {%- endfor %}
         {%- endfor %}
         in_currency.month,
         in_currency.account
@@ -384,16 +396,13 @@ running as (
 from_mrr as (
 
     select
-        {%- for step in steps %}
-        sum({{ step }}_sum{{ ' - ' ~ steps[loop.index0 - 1] ~ '_sum' if not loop.first }}) as {{ step }},
-        {%- endfor %}
-        {%- for part in mrr_to_cash() %}
-        sum({{ part.steps[-1] }}_sum) as {{ part.subtotal }},
+        {%- for name in steps + (mrr_to_cash() | map(attribute='subtotal') | list) %}
+        sum({{ name }}) as {{ name }},
         {%- endfor %}
         month,
         account
 
-    from running
+    from converted
     group by all
 
 ),

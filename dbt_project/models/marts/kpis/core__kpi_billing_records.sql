@@ -1,3 +1,4 @@
+{%- set later_measures = ['receivable_days', 'failures', 'failed_amount', 'recovered', 'recovered_amount'] -%}
 {%- set grace = 'interval ' ~ var('policies').past_due_grace_days ~ ' day' -%}
 with
 
@@ -243,14 +244,13 @@ earned as (
 
 ),
 
-facts as (
+issued_in as (
 
     select
         months.period,
         months.period_start,
-        'invoice' as record_type,
         issued.source,
-        issued.invoice_id as record_id,
+        issued.invoice_id,
         issued.account,
         issued.issued_on as happened_on,
         issued.amount as invoiced,
@@ -263,14 +263,15 @@ facts as (
     inner join months
         on date_trunc('month', issued.issued_on) = months.month
 
-    union all by name
+),
+
+later as (
 
     select
         owed.period,
         owed.period_start,
-        'invoice' as record_type,
         owed.source,
-        owed.invoice_id as record_id,
+        owed.invoice_id,
         invoices.account,
         invoices.issued_on as happened_on,
         owed.amount_days as receivable_days
@@ -284,9 +285,8 @@ facts as (
     select
         months.period,
         months.period_start,
-        'invoice' as record_type,
         judged_failures.source,
-        judged_failures.invoice_id as record_id,
+        judged_failures.invoice_id,
         judged_failures.account,
         judged_failures.failed_on as happened_on,
         1 as failures,
@@ -298,32 +298,78 @@ facts as (
     inner join months
         on date_trunc('month', judged_failures.failed_on) = months.month
 
-    union all by name
+),
+
+-- Joined rather than stacked: most invoices are only issued, and to group them all takes long.
+later_in as (
+
+    select
+        {%- for measure in later_measures %}
+        sum({{ measure }}) as {{ measure }},
+        {%- endfor %}
+        period,
+        period_start,
+        source,
+        invoice_id,
+        account,
+        min(happened_on) as happened_on
+
+    from later
+    group by period, period_start, source, invoice_id, account
+
+),
+
+by_invoice as (
+
+    select
+        issued_in.invoiced,
+        issued_in.invoices,
+        issued_in.judged,
+        issued_in.judged_amount,
+        issued_in.paid_in_terms,
+        {%- for measure in later_measures %}
+        later_in.{{ measure }},
+        {%- endfor %}
+        coalesce(issued_in.period, later_in.period) as period,
+        coalesce(issued_in.period_start, later_in.period_start) as period_start,
+        coalesce(issued_in.source, later_in.source) as source,
+        coalesce(issued_in.invoice_id, later_in.invoice_id) as record_id,
+        coalesce(issued_in.account, later_in.account) as account,
+        least(issued_in.happened_on, later_in.happened_on) as happened_on
+
+    from issued_in
+    full join later_in
+        on
+            issued_in.period = later_in.period
+            and issued_in.period_start = later_in.period_start
+            and issued_in.source = later_in.source
+            and issued_in.invoice_id = later_in.invoice_id
+
+),
+
+earned_by as (
 
     select
         periods.period,
         periods.period_start,
-        'account' as record_type,
-        earned.account as record_id,
+        periods.closing_month,
         earned.account,
-        periods.closing_month as happened_on,
-        sum(earned.amount) as earned,
-        1 as payers
+        sum(earned.amount) as earned
 
     from periods
     inner join earned
         on periods.closing_month >= earned.month
     group by all
 
-    union all by name
+),
+
+contracted as (
 
     select
         periods.period,
         periods.period_start,
-        'account' as record_type,
-        walk.account as record_id,
+        periods.closing_month,
         walk.account,
-        periods.closing_month as happened_on,
         walk.contracted_arr
 
     from periods
@@ -333,11 +379,50 @@ facts as (
 
 ),
 
+by_account as (
+
+    select
+        coalesce(earned_by.period, contracted.period) as period,
+        coalesce(earned_by.period_start, contracted.period_start) as period_start,
+        coalesce(earned_by.account, contracted.account) as account,
+        coalesce(earned_by.closing_month, contracted.closing_month) as happened_on,
+        earned_by.earned,
+        case when earned_by.account is not null then 1 end as payers,
+        contracted.contracted_arr
+
+    from earned_by
+    full join contracted
+        on
+            earned_by.period = contracted.period
+            and earned_by.period_start = contracted.period_start
+            and earned_by.account = contracted.account
+
+),
+
+facts as (
+
+    select
+        *,
+        'invoice' as record_type
+
+    from by_invoice
+
+    union all by name
+
+    select
+        *,
+        'account' as record_type,
+        account as record_id
+
+    from by_account
+
+),
+
 final as (
 
     select
         {%- for measure in billing_measures() %}
-        coalesce(sum({{ measure }}), 0) as {{ measure }},
+        coalesce({{ measure }}, 0) as {{ measure }},
         {%- endfor %}
         period,
         period_start,
@@ -345,10 +430,9 @@ final as (
         source,
         record_id,
         account,
-        min(happened_on) as happened_on
+        happened_on
 
     from facts
-    group by period, period_start, record_type, source, record_id, account
 
 )
 

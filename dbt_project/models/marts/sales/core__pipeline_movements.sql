@@ -7,15 +7,13 @@ pipeline as (
 
     select
         *,
-        lag(outcome) over by_opportunity as former_outcome,
-        lag(close_date) over by_opportunity as former_close_date,
-        lag(amount_local) over by_opportunity as former_amount_local,
-        lag(amount) over by_opportunity as former_amount,
-        lag(owner_id) over by_opportunity as former_owner_id,
-        lag(team) over by_opportunity as former_team
+        struct_pack(
+            outcome := outcome, close_date := close_date, amount_local := amount_local, amount := amount,
+            owner_id := owner_id, team := team
+        ) as state,
+        lag(state) over (partition by source, opportunity_id order by day) as former
 
     from {{ ref('marts__pipeline_daily') }}
-    window by_opportunity as (partition by source, opportunity_id order by day)
 
 ),
 
@@ -29,6 +27,29 @@ calendar as (
 
 ),
 
+-- Days on which nothing changes, no period begins and none ends add nothing.
+eventful as (
+
+    select
+        pipeline.*,
+        pipeline.former.outcome as former_outcome,
+        pipeline.former.close_date as former_close_date,
+        pipeline.former.amount_local as former_amount_local,
+        pipeline.former.amount as former_amount,
+        pipeline.former.owner_id as former_owner_id,
+        pipeline.former.team as former_team
+
+    from pipeline
+    where
+        pipeline.former is null
+        or pipeline.former <> pipeline.state
+        or pipeline.outcome <> 'open'
+        or day(pipeline.day) = 1
+        or day(pipeline.day + 1) = 1
+        or pipeline.day = {{ last_day() }}
+
+),
+
 placed as (
 
     select
@@ -38,7 +59,7 @@ placed as (
             {'period': 'quarter', 'period_start': {{ fiscal_period(3, 'day') }}}
         ], recursive := true)
 
-    from pipeline
+    from eventful
 
 ),
 
