@@ -6,10 +6,11 @@ In this order, and everything exact; what noise does to it is in test_identity.p
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,15 @@ import kpi_records
 import ledger_compare
 import metric_compare
 import pytest
+from kept_compare import kept
 from rebuilt import rebuilt
 from revops import Revops, sandbox_company
 
+from orchestration.gates import read_verdict
 from sandbox.ledger import Ledger
 from sandbox.state import read_state
-from settings.config import Policies
+from settings.config import SILOS, Policies
+from settings.paths import Home
 
 TEN = (
     *("win_rate", "sales_cycle_days", "pipeline_velocity", "cac", "forecast_accuracy"),
@@ -309,3 +313,67 @@ def test_what_cannot_be_explained_says_what_can(revops: Revops) -> None:
         (("clv", "--period", "2026", "--format", "csv"), "Explain what it is made of: arpa, logo_churn_rate"),
     ):
         assert says in revops("explain", *arguments, exits=1).stderr
+
+
+#: What the silos say next -> the statements that say it in the contract's tables.
+OTHER_HISTORY = {
+    "nothing new": "",
+    "late changes, and another rate for a day long past": """
+        insert into crm.opportunity_history by name
+        select source, opportunity_id, 'amount' as field, changed_at + interval 1 hour as changed_at,
+            '77' as old_value, '78' as new_value
+        from crm.opportunity_history where field = 'stage' and hash(opportunity_id) % 9 = 0;
+        update finance.fx_rates set rate = rate * 1.01
+        where rate_date = (select quantile_disc(rate_date, 0.5) from finance.fx_rates)
+    """,
+    "records that are deleted, marked or not": """
+        update crm.opportunities set is_deleted = true where hash(opportunity_id) % 11 = 0;
+        delete from crm.opportunities where hash(opportunity_id) % 13 = 0;
+        delete from crm.opportunity_history where hash(opportunity_id) % 7 = 0 and field = 'stage'
+    """,
+    "accounts that turn out to be one": """
+        update identity.crm_accounts set account = (select min(account) from identity.crm_accounts)
+        where hash(account) % 17 = 0
+    """,
+    "deals that were opened again, and closed on another day": """
+        update crm.opportunities set outcome = 'open', closed_at = null where hash(opportunity_id) % 19 = 0;
+        update crm.opportunities set closed_at = closed_at - interval 40 day
+        where hash(opportunity_id) % 23 = 0
+    """,
+    "other teams and quotas": """
+        update crm.owners set team = 'Elsewhere' where hash(owner_id) % 3 = 0;
+        update finance.quotas set team = 'Nowhere' where hash(quota_id) % 5 = 0
+    """,
+    "leads from elsewhere, and messages nobody opened": """
+        update crm.leads set lead_source = 'Elsewhere' where hash(lead_id) % 5 = 0;
+        delete from email.events where hash(event_id) % 29 = 0 and event_type = 'open'
+    """,
+    "a stage by another name": "update crm.stages set label = label || '!' where outcome = 'open'",
+}
+
+
+def test_what_is_kept_is_what_would_be_computed_again(revops: Revops, tmp_path: Path) -> None:
+    as_of = datetime.fromisoformat(read_verdict(Home(revops.home))["as_of"])
+    home = Home(tmp_path)
+    shutil.copyfile(revops.home / "warehouse.duckdb", home.warehouse)
+    given = {"as_of": f"{as_of}", "silos": list(SILOS), "currency": "USD"}
+    with kept(home, given) as company:
+        for day, (said, statements) in enumerate(OTHER_HISTORY.items()):
+            company.change(statements)
+            assert company.differences(as_of=f"{as_of + timedelta(days=day)}") == {}, said
+        assert company.differences(as_of=f"{as_of - timedelta(days=200)}") == {}
+        assert company.differences(as_of=f"{as_of}", timezone="Asia/Tokyo", fiscal_year_start=2) == {}
+        assert company.differences() == {}
+        # An amount that no decimal holds stops the build when what has changed is already taken out.
+        company.change(
+            "create table main.rates as from finance.fx_rates;"
+            " create table main.changes as from crm.opportunity_history;"
+            f" update finance.fx_rates set rate = 9999999999 where rate_date > date '{as_of:%Y-%m-%d}' - 30;"
+            " update crm.opportunity_history set new_value = '99999999' where field = 'amount'"
+            f" and opportunity_id in (from core.opportunities select opportunity_id"
+            f" where currency = 'EUR' and coalesce(closed_at > timestamptz '{as_of}' - interval 9 day, true))"
+        )
+        assert company.build()["marts__pipeline_daily"] == "error"
+        company.change("create or replace table finance.fx_rates as from main.rates")
+        company.change("create or replace table crm.opportunity_history as from main.changes")
+        assert company.differences() == {}

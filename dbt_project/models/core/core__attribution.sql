@@ -1,9 +1,10 @@
+{{ config(materialized = 'kept', kept_by = ['source', 'opportunity_id']) }}
 {%- set sale = 'source, opportunity_id, measure' -%}
 with
 
 opportunities as (
 
-    select * from {{ ref('core__opportunities') }}
+    select * from {{ ref('core__opportunities') }} {{ unless_kept() }}
 
 ),
 
@@ -82,6 +83,53 @@ touched as (
         on sales.source = journeys.source and sales.opportunity_id = journeys.opportunity_id
     inner join touches
         on journeys.journey_id = touches.journey_id and sales.occurred_at >= touches.occurred_at
+
+),
+
+touches_of as (
+
+    select
+        journey_id,
+        sum(hash(kind, source, record_id, channel, campaign_key, occurred_at)) as fingerprint
+
+    from touches
+    group by journey_id
+
+),
+
+common as (
+
+    select sum(hash(campaign_id, campaign_key, channel, is_only_one)) as campaigns from campaigns
+
+),
+
+-- Whatever happens by the instant of the run, or not.
+fingerprints as (  -- noqa: ST03
+
+    select
+        opportunities.source,
+        opportunities.opportunity_id,
+        hash(
+            {%- for column in [
+                'opportunity_type', 'lead_source', 'campaign_id', 'created_at', 'closed_at', 'outcome', 'amount',
+            ] %}
+            opportunities.{{ column }},
+            {%- endfor %}
+            opportunities.created_at < {{ as_of() }},
+            opportunities.closed_at < {{ as_of() }},
+            journeys.journey_id,
+            touches_of.fingerprint,
+            common.campaigns
+        ) as fingerprint
+
+    from opportunities
+    cross join common
+    left join journeys
+        on
+            opportunities.source = journeys.source
+            and opportunities.opportunity_id = journeys.opportunity_id
+    left join touches_of
+        on journeys.journey_id = touches_of.journey_id
 
 ),
 

@@ -1,8 +1,9 @@
+{{ config(materialized = 'kept', kept_by = ['journey_id']) }}
 with
 
 events as (
 
-    select * from {{ ref('core__funnel_events') }}
+    select * from {{ ref('core__funnel_events') }} {{ unless_kept() }}
 
 ),
 
@@ -40,6 +41,20 @@ stage_positions as (
 
     from stages
     group by all
+
+),
+
+fingerprints as (  -- noqa: ST03
+
+    select
+        journey_id,
+        hash(
+            sum(hash(step, stage, account, person, occurred_at, silo, source, record_id, is_imputed)),
+            (select sum(hash(stage, stage_position)) from stage_positions)
+        ) as fingerprint
+
+    from events
+    group by journey_id
 
 ),
 

@@ -1,7 +1,14 @@
+{{ config(materialized = 'kept', kept_by = ['source', 'opportunity_id']) }}
 {%- set movements = [
     'new', 'pulled_in', 'reopened', 'amount_up', 'amount_down', 'pushed_out', 'won', 'lost', 'fx', 'transferred'
 ] -%}
 with
+
+pipeline_daily as (
+
+    select * from {{ ref('marts__pipeline_daily') }} {{ unless_kept() }}
+
+),
 
 pipeline as (
 
@@ -13,7 +20,7 @@ pipeline as (
         ) as state,
         lag(state) over (partition by source, opportunity_id order by day) as former
 
-    from {{ ref('marts__pipeline_daily') }}
+    from pipeline_daily
 
 ),
 
@@ -24,6 +31,26 @@ calendar as (
         least(period_end - 1, {{ last_day() }}) as last_day
 
     from {{ ref('core__calendar') }}
+
+),
+
+-- Periods that end before the one that is not over look the same from any later instant.
+fingerprints as (  -- noqa: ST03
+
+    select
+        source,
+        opportunity_id,
+        hash(
+            sum(hash(day, account, outcome, amount_local, rate, amount, close_date, owner_id, team)),
+            (select min(period_start) from calendar),
+            case
+                when not {{ fiscal_period(3, 'max(day)') }} < {{ fiscal_period(3, last_day()) }}
+                    then {{ as_of() }}
+            end
+        ) as fingerprint
+
+    from pipeline_daily
+    group by source, opportunity_id
 
 ),
 

@@ -1,3 +1,4 @@
+{{ config(materialized = 'kept', kept_by = ['source', 'opportunity_id']) }}
 {%- set fields = ['stage', 'amount', 'close_date', 'owner_id', 'forecast_category'] -%}
 with
 
@@ -8,7 +9,7 @@ opportunities as (
         -- What closes later on the last day is still open.
         case when closed_at >= {{ as_of() }} then {{ last_day() }} + 1 else closed_on end as closed_on
 
-    from {{ ref('core__opportunities') }}
+    from {{ ref('core__opportunities') }} {{ unless_kept() }}
     where coalesce(created_at < {{ as_of() }}, true)
 
 ),
@@ -16,7 +17,7 @@ opportunities as (
 -- Later changes, too, say what there was before them.
 history as (
 
-    select * from {{ ref('crm__opportunity_history') }}
+    select * from {{ ref('crm__opportunity_history') }} {{ unless_kept() }}
     where not coalesce(is_deleted, false)
 
 ),
@@ -60,6 +61,27 @@ rates as (
 
 ),
 
+-- A day without a rate has that of the day before.
+rate_days as (
+
+    select
+        currency,
+        cast(unnest(range(rate_date, next_date, interval 1 day)) as date) as day,
+        rate
+
+    from (
+        select
+            *,
+            coalesce(
+                lead(rate_date) over (partition by currency order by rate_date), {{ last_day() }} + 1
+            ) as next_date
+
+        from rates
+        where rate_date <= {{ last_day() }}
+    )
+
+),
+
 -- An empty value is a value: '' stands for it until the end.
 changes as (
 
@@ -73,6 +95,77 @@ changes as (
         coalesce(new_value, '') as new_value
 
     from history
+
+),
+
+-- A rate bears on its day and all after it.
+rates_until as (
+
+    select
+        currency,
+        rate_date,
+        sum(hash(rate_date, rate)) over (partition by currency order by rate_date) as fingerprint
+
+    from rates
+
+),
+
+changes_of as (
+
+    select
+        source,
+        opportunity_id,
+        max(changed_at) as last_at,
+        sum(hash(field, changed_at, old_value, new_value)) as fingerprint
+
+    from changes
+    group by all
+
+),
+
+common as (
+
+    select
+        (select sum(hash(source, pipeline, stage, label, probability, outcome)) from stages) as stages,
+        (select sum(hash(source, owner_id, team)) from owners) as owners,
+        (select sum(hash(quota_id, owner_id, team, period_start, period_end)) from quotas) as quotas
+
+),
+
+-- Whose close and last change are past looks the same from any later instant.
+fingerprints as (  -- noqa: ST03
+
+    select
+        opportunities.source,
+        opportunities.opportunity_id,
+        greatest(opportunities.closed_at, opportunities.created_at, changes_of.last_at) < {{ as_of() }}
+        and opportunities.closed_at is not null as is_past,
+        hash(
+            {%- for column in [
+                'account', 'opportunity_type', 'pipeline', 'stage', 'outcome', 'probability', 'amount_local',
+                'currency', 'owner_id', 'forecast_category', 'created_at', 'created_on', 'closed_at', 'closed_on',
+                'close_date',
+            ] %}
+            opportunities.{{ column }},
+            {%- endfor %}
+            changes_of.fingerprint,
+            rates_until.fingerprint,
+            common.stages,
+            common.owners,
+            common.quotas,
+            case when not is_past then {{ as_of() }} end
+        ) as fingerprint
+
+    from opportunities
+    cross join common
+    left join changes_of
+        on
+            opportunities.source = changes_of.source
+            and opportunities.opportunity_id = changes_of.opportunity_id
+    asof left join rates_until
+        on
+            opportunities.currency = rates_until.currency
+            and coalesce(opportunities.closed_on, {{ last_day() }}) >= rates_until.rate_date
 
 ),
 
@@ -285,12 +378,12 @@ final as (
         daily.amount_local,
         opportunities.currency,
         cast(
-            case when opportunities.currency = '{{ var("currency") }}' then 1 else rates.rate end
+            case when opportunities.currency = '{{ var("currency") }}' then 1 else rate_days.rate end
             as decimal(18, 8)
         ) as rate,
         {{ cents(
             "daily.amount_local"
-            ~ " * case when opportunities.currency = '" ~ var('currency') ~ "' then 1 else rates.rate end"
+            ~ " * case when opportunities.currency = '" ~ var('currency') ~ "' then 1 else rate_days.rate end"
         ) }} as amount,
         daily.close_date,
         daily.owner_id,
@@ -304,8 +397,8 @@ final as (
         on daily.owner_id = owner_days.owner_id and daily.day = owner_days.day
     left join owners
         on daily.source = owners.source and daily.owner_id = owners.owner_id
-    asof left join rates
-        on opportunities.currency = rates.currency and daily.day >= rates.rate_date
+    left join rate_days
+        on opportunities.currency = rate_days.currency and daily.day = rate_days.day
 
 )
 
