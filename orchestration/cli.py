@@ -125,6 +125,10 @@ def kpis(
     period: Annotated[Period | None, typer.Option(help="Only periods of this length.")] = None,
     kpi: Annotated[str | None, typer.Option(help="Only this KPI.")] = None,
     by: Annotated[str, typer.Option(help="Segment: team, owner, region, product ...")] = "all",
+    as_reported: Annotated[
+        bool,
+        typer.Option("--as-reported", help="Of complete periods, as first published, and what they are now."),
+    ] = False,
     config: ConfigOption = None,
     format: FormatOption = Format.table,
 ) -> None:
@@ -133,7 +137,8 @@ def kpis(
     from orchestration.environment import load_environment
 
     environment = load_environment(config)
-    rows = reading.kpi_values(environment.home, kpi, period and period.value, by)
+    read = reading.reported_kpis if as_reported else reading.kpi_values
+    rows = read(environment.home, kpi, period and period.value, by)
     if format is Format.table:
         _console().print(screens.kpis(rows, environment.config.company.name))
     else:
@@ -152,6 +157,12 @@ def explain(
     segment: Annotated[
         str | None, typer.Option(help="One part of the company, such as team=EMEA; default: all of it.")
     ] = None,
+    restated: Annotated[
+        bool,
+        typer.Option(
+            "--restated", help="What it was when first published, and which records moved it since."
+        ),
+    ] = False,
     config: ConfigOption = None,
     format: FormatOption = Format.table,
 ) -> None:
@@ -160,19 +171,23 @@ def explain(
     csv is all records behind the figure; json has them, too. Reads the warehouse on this machine, which is
     ahead of what is published while a gate holds it back.
     """
-    from orchestration import explain_screen, reading
+    from orchestration import explain_restated, explain_screen, reading
     from orchestration.environment import load_environment
     from orchestration.explain import explain
 
     environment = load_environment(config)
     answer = explain(environment.home, kpi, period, segment, environment.config.company.fiscal_year_start)
+    rows, shown = explain_screen.record_rows, explain_screen.parts
+    if restated:
+        answer = explain_restated.restated(environment.home, answer)
+        rows, shown = explain_restated.record_rows, explain_restated.parts
     if format is Format.json:
         typer.echo(reading.as_json(answer))
     elif format is Format.csv:
-        _write(explain_screen.record_rows(answer), format)
+        _write(rows(answer), format)
     else:
         console = _console()
-        for part in explain_screen.parts(answer):
+        for part in shown(answer):
             console.print(part)
 
 

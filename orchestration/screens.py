@@ -96,7 +96,10 @@ def kpis(rows: list[Row], title: str) -> Table:
     cells: dict[tuple[str, str], dict[tuple[str, date], str]] = {}
     for row in rows:
         line = cells.setdefault((row["kpi"], row["segment_value"]), {})
-        line[row["period"], row["period_start"]] = figure(row["value"], row["unit"])
+        cell = figure(row["value"], row["unit"])
+        if row["value"] != row.get("restated", row["value"]):
+            cell += f" (now {figure(row['restated'], row['unit'])})"
+        line[row["period"], row["period_start"]] = cell
     for (kpi, segment), line in cells.items():
         shown = [line.get(period, "") for period in periods]
         table.add_row(kpi, *([segment] if by_segment else []), *shown)
