@@ -2,8 +2,8 @@
 
 All runs are warm: the company is loaded already and nothing has changed. Every command is a process of its
 own and timed from outside, imports and all. Limits: `revops run` under 60 s on two cores and under 1.5 times
-the sum of its parts. After that the load of many events (`benchmarks.events`)
-and who is who (`benchmarks.identity`).
+the sum of its parts. After that the load of many events (`benchmarks.events`),
+who is who (`benchmarks.identity`) and the KPI engine (`benchmarks.kpis`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import events, identity
+from benchmarks import events, identity, kpis
 from settings.paths import DBT_PROJECT, PROJECT
 
 LIMIT_SECONDS, LIMIT_RATIO = 60.0, 1.5
@@ -63,14 +63,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="times each command is run")
     parser.add_argument("--events", type=int, default=events.EVENTS, help="events in the file that is loaded")
-    parser.add_argument("--accounts", type=int, default=identity.ACCOUNTS, help="accounts to tell apart")
+    parser.add_argument(
+        "--accounts",
+        type=int,
+        default=identity.ACCOUNTS,
+        help="accounts to tell apart; twice as many for the KPIs",
+    )
     parser.add_argument("--format", choices=("table", "json"), default="table")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="revops-bench-") as folder:
         seconds = _measure(Path(folder), asked.rounds)
     loads = events.measure(asked.events)
     resolved = identity.measure(asked.accounts)
-    verdicts = events.verdicts(loads) | identity.verdicts(resolved)
+    engine = kpis.measure(asked.accounts * 2)
+    verdicts = events.verdicts(loads) | identity.verdicts(resolved) | kpis.verdicts(engine)
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     parts = sum(medians[name] for name in ("dlt loads", "dbt build", "Great Expectations"))
     ratio = medians["revops run"] / parts
@@ -81,11 +87,13 @@ def main() -> int:
         shown = {name: {"value": value, "limit": limit} for name, (value, limit, _) in verdicts.items()}
         report["events"] = {path: vars(one) for path, one in loads.items()}
         report["identity"] = {build: vars(one) for build, one in resolved.items()}
+        report["kpis"] = vars(engine)
         print(json.dumps({**report, **shown}))
     else:
         _show(seconds, medians, parts, ratio)
         events.show(loads, Console())
         identity.show(resolved, Console())
+        kpis.show(engine, Console())
     return 0 if good else 1
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from expectations.duckdb_engine import Session
 
-_CREATE = """
+CREATE = """
 create table if not exists gaps.register (
     gap_id text primary key,
     gap_type text not null,
@@ -109,7 +109,7 @@ to '$file' (format parquet)"""
 def create(session: Session) -> None:
     """Make the register in the warehouse, if it is not there."""
     session.run("create schema if not exists gaps")
-    session.run(_CREATE)
+    session.run(CREATE)
 
 
 def merge(session: Session, evaluated: Iterable[str], as_of: datetime) -> None:

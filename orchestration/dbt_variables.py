@@ -33,6 +33,7 @@ def variables(environment: Environment, as_of: datetime | None) -> dict[str, Any
         "currency": company.currency,
         "timezone": company.timezone,
         "fiscal_year_start": company.fiscal_year_start,
+        "business_hours": company.business_time,
         "sources": sources,
         "source_types": sorted({source.type for source in config.sources.values()}),
         "silos": config.silos,

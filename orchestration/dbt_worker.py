@@ -9,6 +9,7 @@ database is open. It ends with its standard input, or with the process that star
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -27,6 +28,8 @@ def main() -> None:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     lasting = {name: value for name, value in json.loads(sys.argv[1]).items() if name != "as_of"}
     parsed = dbtRunner().invoke([*LOG, "--log-level", "error", "parse", "--vars", json.dumps(lasting)])
+    # What the identity models import; nobody waits for it here, while the sources load.
+    importlib.import_module("splink")
     for line in sys.stdin:
         succeeded = False
         if isinstance(parsed.result, Manifest):

@@ -46,6 +46,7 @@ def load_environment(config: Path | None = None) -> Environment:
         REVOPS_CONFIG=str(loaded.path),
         REVOPS_HOME=str(home.root),
         REVOPS_WAREHOUSE=str(home.warehouse),
+        REVOPS_EVENT_LOG=str(home.dagster / "history" / "runs"),
         DAGSTER_HOME=str(home.dagster),
         DBT_TARGET_PATH=str(home.dbt),
         DBT_LOG_PATH=str(home.dbt),

@@ -29,6 +29,8 @@ SILOS = ("crm", "email", "billing", "finance")
 DEFAULT_FILE = "revops.toml"
 EMAIL_EVENTS = ("sent", "delivered", "open", "click", "reply", "bounce", "unsubscribe", "complaint")
 LEAD_DATES = ("created_at", "mql_at", "sql_at", "first_response_at", "converted_at")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+HOURS = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d|24:00)")
 SECRET = re.compile("key|token|secret|password")
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
@@ -44,6 +46,8 @@ class Company(_Section):
     currency: str = "USD"
     timezone: str = "UTC"
     fiscal_year_start: int = Field(1, ge=1, le=12)
+    business_hours: str = "09:00-17:00"
+    business_days: list[str] = list(WEEKDAYS[:5])
     as_of: datetime | date | None = None
     identity_overrides: Path | None = Field(
         None, strict=False
@@ -64,6 +68,31 @@ class Company(_Section):
             hint = f"; did you mean {close[0]!r}?" if close else "."
             raise ValueError(f"no time zone of that name{hint} Use an IANA name such as 'Europe/Berlin'")
         return value
+
+    @field_validator("business_hours")
+    @classmethod
+    def _hours(cls, value: str) -> str:
+        found = HOURS.fullmatch(value)
+        if not found or _seconds(found[1]) >= _seconds(found[2]):
+            raise ValueError('no hours of a day; write when they begin and end, such as "09:00-17:00"')
+        return value
+
+    @field_validator("business_days")
+    @classmethod
+    def _days(cls, value: list[str]) -> list[str]:
+        for day in value:
+            if day not in WEEKDAYS:
+                raise ValueError(f"no day of the week is called {day!r}{_hint(day, list(WEEKDAYS))}")
+        if not value:
+            raise ValueError('nobody would ever work; write days such as ["monday", "tuesday"]')
+        return value
+
+    @property
+    def business_time(self) -> dict[str, Any]:
+        """Hours in seconds of the day, days of the week from Monday, which is 0, and the hours as written."""
+        opens, closes = (_seconds(hour) for hour in self.business_hours.split("-"))
+        days = sorted({WEEKDAYS.index(day) for day in self.business_days})
+        return {"opens": opens, "closes": closes, "days": days, "label": self.business_hours}
 
     @field_validator("as_of", mode="before")
     @classmethod
@@ -146,6 +175,7 @@ class Policies(_Section):
     gross_margin: Decimal = Field(Decimal("0.8"), gt=0, le=1, strict=False)
     renewal_grace_days: int = Field(90, ge=0)
     renewal_min_term_months: int = Field(3, ge=1)
+    lead_sla_minutes: int = Field(60, ge=1)  # of business hours
     net_churn_reactivation: bool = False
     clv_gross_margin: bool = True
     churn_denominator: Literal["opening", "opening_and_new"] = "opening"
@@ -228,6 +258,11 @@ class Config(_Section):
     def silos(self) -> list[str]:
         """The silos that have a source, in the contract's order."""
         return [silo for silo in SILOS if any(source.silo == silo for source in self.sources.values())]
+
+
+def _seconds(hour: str) -> int:
+    hours, minutes = hour.split(":")
+    return int(hours) * 3600 + int(minutes) * 60
 
 
 def config_path(given: Path | None = None) -> Path:

@@ -22,3 +22,9 @@
     where share_left <= 0.5 + 1e-9
     group by {{ groups }}
 {%- endmacro %}
+
+
+{#- Days until nine of ten stays that are over had ended: what began longer ago than that says how most end. -#}
+{% macro matures_after() -%}
+cast(quantile_disc(days, 0.9) filter (where has_left) as integer)
+{%- endmacro %}

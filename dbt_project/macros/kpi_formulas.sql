@@ -7,6 +7,8 @@
 {%- set counts_new = policies.churn_denominator == 'opening_and_new' -%}
 {%- set churn = ratio('churned_6m', 'opened_6m + new_6m' if counts_new else 'opened_6m') -%}
 {%- set cycle = 'won ones with days from creation to close' -%}
+{%- set forecast = ['judged', 'quarters', 'complete quarters that were forecast'] -%}
+{%- set due = 'those that were due, with an amount' -%}
 {%- set converted = 'lines of spend whose exchange rate is known' -%}
 {%- do return({
     'sales': {
@@ -35,6 +37,21 @@
             'made_of': ['win_rate', 'won_revenue', 'sales_cycle_days_mean'],
         },
     },
+    'open_pipeline': {
+        'weighted_pipeline': {
+            'numerator': 'weighted',
+            'coverage': ['open_valued', 'open_count', 'open ones with an amount and a probability'],
+        },
+    },
+    'due_pipeline': {
+        'pipeline_coverage': {
+            'numerator': 'due_value', 'denominator': 'quota', 'coverage': ['due_with_amount', 'due', due],
+        },
+        'slippage_rate': {'numerator': 'slipped', 'denominator': 'due'},
+        'slippage_rate_value': {
+            'numerator': 'slipped_value', 'denominator': 'due_value', 'coverage': ['due_with_amount', 'due', due],
+        },
+    },
     'quota': {
         'quota_attainment': {
             'numerator': 'won_value', 'denominator': 'quota',
@@ -44,14 +61,40 @@
     'forecast': {
         'forecast_accuracy': {
             'numerator': 'hit', 'denominator': 'actual',
-            'coverage': ['judged', 'quarters', 'complete quarters that were forecast'],
+            'coverage': forecast,
+        },
+    },
+    'forecast_error': {
+        'forecast_wape': {'numerator': 'absolute_error', 'denominator': 'actual', 'coverage': forecast},
+        'forecast_mape': {
+            'numerator': 'relative_error', 'denominator': 'quarters_with_actual', 'coverage': forecast,
+        },
+        'forecast_bias': {'numerator': 'error', 'denominator': 'actual', 'coverage': forecast},
+    },
+    'stages': {
+        'stage_conversion': {
+            'numerator': 'advanced', 'denominator': 'advanced + exited',
+            'coverage': ['matured', 'entered', 'visits of months by whose age nine of ten have left the stage'],
+        },
+        'stage_dwell_days': {
+            'numerator': 'median_days', 'coverage': ['timed', 'entered', 'visits that were not imputed'],
+            'made_of': ['stage_conversion'],
+        },
+    },
+    'leads': {
+        'speed_to_lead_minutes': {
+            'numerator': 'minutes_median', 'coverage': ['answered', 'leads', 'leads that were answered'],
+            'made_of': ['lead_sla_miss_rate'],
+        },
+        'lead_sla_miss_rate': {
+            'numerator': 'missed', 'denominator': 'judged',
+            'coverage': ['judged', 'leads', 'leads that were answered or have waited too long'],
         },
     },
     'revenue': {
         'logo_churn_rate': {
             'numerator': 'churned', 'denominator': 'opened + new_accounts' if counts_new else 'opened',
         },
-        'intra_period_churn': {'numerator': 'brief_stays'},
         'gross_mrr_churn_rate': {'numerator': 'lost', 'denominator': 'opening'},
         'net_mrr_churn_rate': {
             'numerator': 'lost - expansion' ~ (' - reactivation' if policies.net_churn_reactivation else ''),
@@ -68,6 +111,7 @@
         'nrr': {'numerator': 'retained_net', 'denominator': 'mrr_year_ago'},
         'grr': {'numerator': 'retained_gross', 'denominator': 'mrr_year_ago'},
     },
+    'intra_period': {'intra_period_churn': {'numerator': 'brief_stays'}},
     'revenue_month': {
         'nrr_1m': {'numerator': 'opening - lost + expansion', 'denominator': 'opening'},
         'grr_1m': {'numerator': 'opening - lost', 'denominator': 'opening'},
@@ -90,6 +134,23 @@
         'renewal_rate': {'numerator': 'renewed', 'denominator': 'due'},
         'renewal_rate_value': {'numerator': 'renewed_value_capped', 'denominator': 'due_value'},
         'renewal_rate_net': {'numerator': 'renewed_value', 'denominator': 'due_value'},
+    },
+    'billing': {
+        'contracted_arr': {'numerator': 'contracted_arr'},
+        'clv_historic': {'numerator': 'earned * ' ~ var('policies').gross_margin, 'denominator': 'payers'},
+        'dso_days': {'numerator': 'receivable_days', 'denominator': 'invoiced'},
+        'collection_rate': {
+            'numerator': 'paid_in_terms', 'denominator': 'judged_amount',
+            'coverage': ['judged', 'invoices', 'invoices that are paid or due'],
+        },
+        'dunning_recovery_rate': {'numerator': 'recovered', 'denominator': 'failures'},
+        'dunning_recovery_rate_value': {'numerator': 'recovered_amount', 'denominator': 'failed_amount'},
+    },
+    'growth': {
+        'magic_number': {
+            'numerator': '4 * revenue_change', 'denominator': 'spend_before',
+            'coverage': ['converted_lines_before', 'spend_lines_before', converted], 'made_of': ['mrr', 'cac'],
+        },
     },
     'attribution': {
         'attributed_pipeline': {'numerator': 'pipeline'},
@@ -121,18 +182,54 @@
         },
     },
     'pipeline': {'records': 'opportunities'},
+    'open_pipeline': {'records': 'open opportunities', 'segments': {'team': 'team', 'owner': 'owner_id'}},
+    'due_pipeline': {
+        'records': 'opportunities that were to close in the period, and months of a rep with a quota',
+        'segments': {'team': 'team', 'owner': 'owner_id'}, 'periods': ['month', 'quarter'],
+    },
     'quota': {'records': 'months of a rep', 'segments': {'team': 'team', 'owner': 'owner_id'}},
     'forecast': {'records': 'complete quarters', 'periods': ['quarter', 'year', 'all']},
-    'revenue': {'records': 'accounts'},
-    'revenue_month': {'records': 'accounts', 'periods': ['month']},
+    'forecast_error': {'records': 'complete quarters', 'periods': ['year', 'all']},
+    'stages': {
+        'records': 'visits of a stage by an opportunity', 'segments': {'stage': 'stage', 'team': 'team'},
+    },
+    'leads': {
+        'records': 'leads',
+        'segments': {'team': 'team', 'owner': 'owner_id', 'source': 'lead_source'},
+    },
+    'revenue': {'records': 'accounts', 'segments': account_segments()},
+    'intra_period': {'records': 'accounts'},
+    'revenue_month': {'records': 'accounts', 'periods': ['month'], 'segments': account_segments()},
     'acquisition': {'records': 'lines of spend, and accounts that became customers'},
-    'renewals': {'records': 'contract terms that ended'},
+    'renewals': {'records': 'contract terms that ended', 'segments': account_segments()},
+    'billing': {'records': 'invoices, and accounts at the end of the period'},
+    'growth': {'records': 'complete quarters that have one before', 'periods': ['quarter']},
     'attribution': {
         'records': 'shares of an opportunity, by touch',
         'segments': {'channel': 'channel', 'campaign': 'campaign_key'},
     },
     'email': {'records': 'messages'},
 }) -%}
+{%- endmacro %}
+
+
+{#- What an account is at the end of a period, of core.account_segments. -#}
+{% macro account_segments() -%}
+{%- do return({
+    'team': 'team', 'owner': 'owner_id', 'region': 'region', 'country': 'country', 'size': 'size', 'plan': 'plan',
+    'product': 'product', 'source': 'lead_source',
+}) -%}
+{%- endmacro %}
+
+
+{#- The same as a map, of a table's row. -#}
+{% macro account_segment_map(segments, account) -%}
+map {
+    'account': {{ account }}
+    {%- for segment, column in account_segments().items() %},
+    '{{ segment }}': coalesce({{ segments }}.{{ column }}, '(none)')
+    {%- endfor %}
+}
 {%- endmacro %}
 
 

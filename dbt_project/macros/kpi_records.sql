@@ -140,3 +140,12 @@ group by all
     'complained': 'is_complained',
 }) -%}
 {%- endmacro %}
+
+
+{#- Of an invoice, or of an account at a period's end, for core.kpi_billing. -#}
+{% macro billing_measures() -%}
+{%- do return([
+    'receivable_days', 'invoiced', 'invoices', 'judged', 'judged_amount', 'paid_in_terms', 'failures', 'failed_amount',
+    'recovered', 'recovered_amount', 'earned', 'payers', 'contracted_arr',
+]) -%}
+{%- endmacro %}

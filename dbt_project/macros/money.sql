@@ -28,3 +28,8 @@
 {% macro charges_a_year(interval) -%}
     case {{ interval }} when 'day' then 365 when 'week' then 52 when 'month' then 12 when 'year' then 1 end
 {%- endmacro %}
+
+{#- What an invoice asks for: its total less what credits have taken off it, never less than nothing. -#}
+{% macro collectible(invoices) -%}
+    greatest(coalesce(nullif({{ invoices }}.amount_due, 0), {{ invoices }}.amount_paid, {{ invoices }}.total, 0), 0)
+{%- endmacro %}

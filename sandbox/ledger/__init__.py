@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from sandbox.ledger.arithmetic import Exchange
+from sandbox.ledger.arithmetic import Exchange, periods
+from sandbox.ledger.billing import Billing
+from sandbox.ledger.forecasts import Forecasts
 from sandbox.ledger.funnel import Funnel, Journey
 from sandbox.ledger.gaps import Gap, find_gaps
 from sandbox.ledger.identity import Identities
 from sandbox.ledger.kpis import KpiRow, Kpis
 from sandbox.ledger.mrr import Movement, Revenue
+from sandbox.ledger.pipeline import Pipeline
 from sandbox.ledger.renewals import Renewal, renewals
 from sandbox.ledger.sales import Opportunity, opportunities
+from sandbox.ledger.segments import AccountSegments
 from sandbox.world import World
 from settings.config import Policies
 
@@ -49,9 +53,26 @@ class Ledger:
         return opportunities(self.world, self.identities.companies, self.exchange)
 
     @cached_property
+    def pipeline(self) -> Pipeline:
+        """The open pipeline of any day, and its waterfalls."""
+        return Pipeline(self.world, self.exchange)
+
+    @cached_property
+    def forecasts(self) -> Forecasts:
+        """What each quarter was forecast to bring."""
+        known = periods(self.world.start.date(), self.world.now)
+        quarters = [period for period in known if period.kind == "quarter"]
+        return Forecasts(self.pipeline, self.opportunities, quarters)
+
+    @cached_property
     def renewals(self) -> list[Renewal]:
         """Contracts that fell due."""
         return renewals(self.revenue)
+
+    @cached_property
+    def billing(self) -> Billing:
+        """What invoices, payments and signed deals say."""
+        return Billing(self.revenue, self.opportunities)
 
     @cached_property
     def funnel(self) -> Funnel:
@@ -65,4 +86,6 @@ class Ledger:
 
     def kpis(self) -> list[KpiRow]:
         """Rows by KPI, period and segment."""
-        return Kpis(self.revenue, self.mrr_movements, self.opportunities, self.renewals).rows()
+        segments = AccountSegments(self.revenue, self.mrr_movements, self.opportunities)
+        facts = (self.mrr_movements, self.opportunities, self.renewals, self.billing, segments, self.pipeline)
+        return Kpis(self.revenue, *facts).rows()

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 from sandbox.world import FxRate
@@ -35,11 +35,11 @@ def monthly(amount: Fraction | Decimal | int, interval: str, count: int | None) 
 
 
 def ratio(numerator: Decimal | Fraction, denominator: Decimal | Fraction) -> Decimal | None:
-    """Numerator over denominator to 12 decimals; None over zero."""
+    """Numerator over denominator to 12 decimals, rounded half away from zero; None over zero."""
     if not denominator:
         return None
     exact = Fraction(numerator) / Fraction(denominator)
-    return (Decimal(exact.numerator) / Decimal(exact.denominator)).quantize(Decimal("1e-12"))
+    return (Decimal(exact.numerator) / Decimal(exact.denominator)).quantize(Decimal("1e-12"), ROUND_HALF_UP)
 
 
 def median(values: Sequence[int]) -> Decimal | None:

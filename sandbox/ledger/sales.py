@@ -34,6 +34,9 @@ class Opportunity:
     closed_at: datetime | None
     amount: Decimal | None  # reporting currency, once closed
     team: str | None  # the owner's, in the quarter it closed
+    subscription_id: str | None = None  # what it was billed as, where sales knows it
+    owner_id: str | None = None
+    source: str | None = None
 
     @property
     def cycle(self) -> int | None:
@@ -65,6 +68,9 @@ def opportunities(world: World, companies: dict[str, str], exchange: Exchange) -
                 closed_at=closed,
                 amount=amount,
                 team=team,
+                subscription_id=deal.billing_subscription_id,
+                owner_id=deal.owner_id,
+                source=deal.lead_source,
             )
         )
     return found
@@ -129,13 +135,17 @@ def open_at(found: Iterable[Opportunity], t: datetime) -> int:
 
 
 def frozen_commit(
-    forecasts: Iterable[Forecast], quarter: date, exchange: Exchange, as_of: datetime
+    forecasts: Iterable[Forecast],
+    quarter: date,
+    exchange: Exchange,
+    as_of: datetime,
+    day: date | None = None,
 ) -> Decimal | None:
-    """The reps' last commit forecasts of the quarter's first day; None if nobody had made one."""
+    """The reps' last commit forecasts of a day, the quarter's first if none is said; None without any."""
     last: dict[str, Forecast] = {}
     for forecast in forecasts:
         exact = forecast.period_start == quarter and forecast.period_end == next_month(quarter, 3)
-        in_time = forecast.submitted_at < min(at_midnight(quarter) + timedelta(days=1), as_of)
+        in_time = forecast.submitted_at < min(at_midnight(day or quarter) + timedelta(days=1), as_of)
         if forecast.category == "commit" and exact and in_time:
             known = last.get(forecast.owner_id)
             if known is None or known.submitted_at < forecast.submitted_at:

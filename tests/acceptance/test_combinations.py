@@ -31,13 +31,14 @@ def cover() -> list[tuple[str, ...]]:
     return [tuple(known[place % len(known)] for known in others) for place in range(most - 1)]
 
 
-#: What vendors keep differently: their own tables and when they were loaded, what an e-mail tool is for, and
-#: the ids of what happens to messages.
-NOT_COMPARED = {
+#: What vendors keep differently: their own tables and when they were loaded, what an e-mail tool is for,
+#: the ids of what happens to messages, and whether a change within a term is a negative line or a credit.
+NOT_COMPARED: dict[str, set[str] | None] = {
     "source_freshness": None,
     "email_performance": {"kind"},
     "funnel": {"contacted_witness", "engaged_witness", "replied_witness"},
     "funnel_steps": {"record_id"},
+    "revenue_walk": {"prorations", "tax", "invoiced", "credit_notes", "credits_left"},
 }
 
 

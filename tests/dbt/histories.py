@@ -172,16 +172,15 @@ def known_at(rows: Rows, instant: datetime) -> Rows:
     ended = ("canceled_at", "ended_at", "valid_to", "resumed_at", "paid_at", "closed_at")
     found: dict[str, list[Row]] = {}
     for table, given in rows.items():
-        told = [until(row, *ended) for row in given if table not in began or row[began[table]] < instant]
-        found[table] = [_undone(row) for row in told]
+        begun = [row for row in given if table not in began or row[began[table]] < instant]
+        found[table] = [_undone(row, until(row, *ended)) for row in begun]
     return found
 
 
-def _undone(row: Row) -> Row:
+def _undone(row: Row, told: Row) -> Row:
     """What goes with an end that has not come: its reason, and the deal's outcome."""
-    changed = dict(row)
-    if "ended_at" in row and row["canceled_at"] is None:
-        changed["cancellation_reason"] = None
-    if "outcome" in row and row["closed_at"] is None:
-        changed["outcome"] = "open"
-    return changed
+    if "ended_at" in row and told["canceled_at"] is None:
+        return {**told, "cancellation_reason": None}
+    if "outcome" in row and row["closed_at"] is not None and told["closed_at"] is None:
+        return {**told, "outcome": "open"}
+    return told

@@ -17,7 +17,7 @@ Figures = tuple[Decimal | None, Decimal | None, Decimal | None]
 _PUBLISHED = """
 select kpi, period, period_start, segment, segment_value, numerator, denominator, value
 from marts.kpi_values
-where segment in ('all', 'team') and segment_value <> '(none)'"""
+where segment_value <> '(none)'"""
 
 
 class HasKpis(Protocol):
@@ -29,7 +29,7 @@ class HasKpis(Protocol):
 
 
 def published(connection: duckdb.DuckDBPyConnection) -> dict[Key, Figures]:
-    """Numerator, denominator and value of every published row of the whole company and of its teams."""
+    """Numerator, denominator and value of every published row of the whole company and of its segments."""
     return {row[:5]: row[5:] for row in connection.execute(_PUBLISHED).fetchall()}
 
 
@@ -46,13 +46,13 @@ def expected(rows: Iterable[KpiRow]) -> dict[Key, Figures]:
 
 
 def differences(connection: duckdb.DuckDBPyConnection, ledger: HasKpis) -> list[str]:
-    """What the marts publish otherwise than the ledger; KPIs it does not keep are none."""
+    """What the marts publish otherwise than the ledger; KPIs and segments it does not keep are none."""
     return list(_differences(published(connection), expected(ledger.kpis())))
 
 
 def _differences(found: dict[Key, Figures], truth: dict[Key, Figures]) -> Iterator[str]:
-    kept = {key[0] for key in truth}
-    for key in sorted(truth.keys() | {key for key in found if key[0] in kept}):
+    kept = {(key[0], key[3]) for key in truth}
+    for key in sorted(truth.keys() | {key for key in found if (key[0], key[3]) in kept}):
         name = " ".join(str(part) for part in key)
         if key not in found:
             yield f"{name}: not published, ledger has {truth[key]}"

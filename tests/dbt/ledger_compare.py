@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from sandbox.ledger import Ledger
+from sandbox.ledger.arithmetic import periods
 from sandbox.ledger.attribution import MODELS, attribution
 from sandbox.ledger.bottlenecks import bottlenecks
 from sandbox.ledger.funnel import Funnel
@@ -36,13 +37,20 @@ def all_differences(warehouse: Connection, ledger: Ledger) -> Differences:
         funnel_differences,
         attribution_differences,
         bottleneck_differences,
+        waterfall_differences,
+        forecast_differences,
     ]
     return [difference for check in checks for difference in check(warehouse, ledger)]
 
 
 def revenue_differences(warehouse: Connection, ledger: Ledger) -> Differences:
     """Disagreements on subscriptions' MRR, accounts' movements and contracts fallen due."""
-    checks = (subscription_mrr_differences, movement_differences, renewal_differences)
+    checks = (
+        subscription_mrr_differences,
+        movement_differences,
+        renewal_differences,
+        walk_differences,
+    )
     return [difference for check in checks for difference in check(warehouse, ledger)]
 
 
@@ -132,6 +140,29 @@ def movement_differences(warehouse: Connection, ledger: Ledger) -> Differences:
         for m in ledger.mrr_movements
     }
     return _unequal("movement", found, true)
+
+
+def walk_differences(warehouse: Connection, ledger: Ledger) -> Differences:
+    """MRR as billed, cash and what is signed but not live, of every account and month; and no residual.
+
+    In this company every contract is invoiced as it should be, and every payment has its invoice.
+    """
+    accounts = _true_accounts(warehouse, ledger)
+    rows = warehouse.execute(
+        "select account, month, billed_mrr, cash, -signed_not_live, billing_residual, invoicing_residual,"
+        " cash_residual from core.revenue_walk"
+    ).fetchall()
+    found = {(accounts[account], month): amounts for account, month, *amounts in rows if any(amounts)}
+    true = (ledger.billing.billed_mrr, ledger.billing.cash, ledger.billing.not_live)
+    zero = Decimal(0)
+    return _unequal(
+        "revenue walk",
+        found,
+        {
+            key: [*(side.get(key, zero) for side in true), zero, zero, zero]
+            for key in {key for side in true for key in side}
+        },
+    )
 
 
 def opportunity_differences(warehouse: Connection, ledger: Ledger) -> Differences:
@@ -273,6 +304,51 @@ def bottleneck_differences(warehouse: Connection, ledger: Ledger) -> Differences
         for key, b in bottlenecks(ledger.world, ledger.exchange, ledger.opportunities).items()
     }
     return _unequal("bottleneck", found, true)
+
+
+def waterfall_differences(warehouse: Connection, ledger: Ledger) -> Differences:
+    """Every month's and quarter's pipeline, movement by movement, of the company, its teams and its reps."""
+    movements = (
+        *("opening", "new", "pulled_in", "reopened", "amount_up", "amount_down", "pushed_out"),
+        *("won", "lost", "fx", "transferred", "closing"),
+    )
+    columns = ", ".join(f'"{movement}"' for movement in movements)
+    found = {
+        (period, start, segment, value): tuple(amounts)
+        for period, start, segment, value, *amounts in warehouse.execute(
+            f"select period, period_start, segment, segment_value, {columns} from marts.pipeline_waterfall"
+        ).fetchall()
+        if any(amounts)
+    }
+    true = {
+        (period.kind, period.start, *segment): tuple(flow[movement] for movement in movements)
+        for period in periods(ledger.world.start.date(), ledger.world.now)
+        if period.kind in ("month", "quarter")
+        for segment, flow in ledger.pipeline.waterfall(period).items()
+        if any(flow.values())
+    }
+    return _unequal("waterfall", found, true)
+
+
+def forecast_differences(warehouse: Connection, ledger: Ledger) -> Differences:
+    """Every quarter's forecast and what came of it, by method; bounds, which are floats, to a cent."""
+    found, bounds = {}, {}
+    for quarter, method, forecast, actual, *between in warehouse.execute(
+        "select quarter, method, forecast, actual, lower_80, upper_80 from marts.forecasts"
+    ).fetchall():
+        found[quarter, method] = (forecast, actual)
+        bounds[quarter, method] = tuple(between) if any(between) else None
+    true = {key: (row.forecast, row.actual) for key, row in ledger.forecasts.rows.items()}
+    differences = _unequal("forecast", found, true)
+    for key, row in ledger.forecasts.rows.items():
+        here = bounds.get(key)
+        if (here is None) != (row.bounds is None) or (
+            here
+            and row.bounds
+            and any(abs(float(a) - b) > 0.011 for a, b in zip(here, row.bounds, strict=True))
+        ):
+            differences.append(f"interval {key}: dbt has {here}, the truth is {row.bounds}")
+    return differences
 
 
 def _not_zero(amounts: dict[Any, Decimal]) -> dict[Any, Decimal]:

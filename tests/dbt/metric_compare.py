@@ -13,12 +13,28 @@ import duckdb
 from orchestration.metricflow import QUIET, mf_environment
 from settings.paths import Home
 
-#: KPIs that are products of figures of different spans of time.
-NO_METRIC = {"pipeline_velocity", "clv", "ltv_cac"}
+#: KPIs that are products of figures of different spans of time, or of the first day of each length of time.
+NO_METRIC = {
+    *("pipeline_velocity", "clv", "ltv_cac", "dso_days", "magic_number"),
+    *("pipeline_coverage", "slippage_rate", "slippage_rate_value"),
+    *("forecast_wape", "forecast_mape", "forecast_bias"),  # only of four quarters and more
+    "stage_dwell_days",  # a Kaplan-Meier median
+}
 SALES = (
     *("win_rate", "win_rate_value", "won_revenue"),
     *("sales_cycle_days", "sales_cycle_days_mean", "sales_cycle_days_p90"),
 )
+REVENUE = (
+    *(
+        "logo_churn_rate",
+        "gross_mrr_churn_rate",
+        "net_mrr_churn_rate",
+        "involuntary_churn_rate",
+        "expansion_rate",
+    ),
+    *("upsell_accounts", "mrr", "arr", "arpa", "quick_ratio", "nrr", "grr"),
+)
+LEADS = ("speed_to_lead_minutes", "lead_sla_miss_rate")
 ATTRIBUTED = ("attributed_pipeline", "attributed_revenue")
 #: Segment of kpi_values -> MetricFlow's dimension and the KPIs that have both.
 SEGMENTS = {
@@ -27,8 +43,18 @@ SEGMENTS = {
     ("region", "opportunity__region"): SALES,
     ("product", "opportunity__product"): SALES,
     ("source", "opportunity__lead_source"): SALES,
+    ("team", "lead__team"): LEADS,
+    ("owner", "lead__owner"): LEADS,
+    ("source", "lead__lead_source"): LEADS,
+    ("stage", "stage_visit__stage"): ("stage_conversion",),
+    ("team", "stage_visit__team"): ("stage_conversion",),
+    ("team", "pipeline_day__team"): ("weighted_pipeline",),
+    ("owner", "pipeline_day__owner"): ("weighted_pipeline",),
     ("team", "rep_month__team"): ("quota_attainment",),
     ("owner", "rep_month__owner"): ("quota_attainment",),
+    ("country", "account_month__country"): REVENUE,
+    ("size", "account_month__size"): REVENUE,
+    ("source", "account_month__lead_source"): REVENUE,
     ("channel", "credit__channel"): ATTRIBUTED,
     ("campaign", "credit__campaign"): ATTRIBUTED,
 }

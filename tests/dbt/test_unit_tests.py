@@ -47,7 +47,13 @@ def test_every_unit_test_of_the_models_runs_and_passes(dbt: Dbt) -> None:
 #: name all policies that they read themselves.
 FLIPS: dict[str, tuple[Any, set[str]]] = {
     "mode": ("stripe", set()),  # revops.toml's own: it sets the others
-    "past_due_grace_days": (31, {"core__subscription_stops.when_a_subscription_earns_nothing"}),
+    "past_due_grace_days": (
+        31,
+        {
+            "core__subscription_stops.when_a_subscription_earns_nothing",
+            "core__kpi_billing_records.what_billing_kpis_count",
+        },
+    ),
     "churn_date": (
         "cancellation",
         {
@@ -56,9 +62,10 @@ FLIPS: dict[str, tuple[Any, set[str]]] = {
         },
     ),
     "discounts": ("forever_only", {"core__subscription_spans.discounts_reduce_mrr"}),
-    "gross_margin": (0.5, {G2_AND_G9}),
+    "gross_margin": (0.5, {G2_AND_G9, "marts__kpi_values.golden_g9_and_g11_of_billing"}),
     "renewal_grace_days": (20, {"core__renewals.renewals_by_due_date"}),
     "renewal_min_term_months": (4, {"core__renewals.terms_of_a_contract"}),
+    "lead_sla_minutes": (59, {"core__kpi_lead_records.golden_g7_business_minutes"}),
     "net_churn_reactivation": (True, {G2_AND_G9}),
     "clv_gross_margin": (False, {G2_AND_G9}),
     "churn_denominator": ("opening_and_new", {G2_AND_G9}),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from crm_world import day, small_world
 from starlette.responses import Response
-from vendor_bench import Bench, served, written
+from vendor_bench import Bench, build_staging, served, staging, written
 
 from ingestion import hubspot
 from sandbox.api import hubspot as api
@@ -90,6 +90,18 @@ def test_a_merged_record_is_marked_and_what_it_had_belongs_to_the_other(bench: B
     deals = "select deal_id, contact_id from raw_hubspot.deal_contacts where not is_deleted order by all"
     assert bench.rows(deals) == [("31", "21"), ("32", "21")]
     assert bench.loaded() == {}
+
+
+def test_a_company_merged_before_the_first_load_is_still_known_by_its_id(bench: Bench) -> None:
+    bench.send("POST", "v3/objects/companies/merge", primaryObjectId="11", objectIdToMerge="12")
+    bench.load()
+
+    assert bench.rows("select id from raw_hubspot.companies") == [("11",)]
+    build_staging(bench.home, "hubspot", "hubspot", bench.world.now)
+    accounts = staging(bench.home, "hubspot")(
+        "accounts", "account_id, merged_into_id, is_deleted, loaded_at is not null"
+    )
+    assert accounts == [("11", None, False, True), ("12", "11", True, True)]
 
 
 def test_archived_record_is_marked_although_its_modified_date_stays(bench: Bench) -> None:

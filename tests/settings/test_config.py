@@ -103,6 +103,27 @@ BAD_VALUES = [
     ),
     *[
         (
+            f'{CRM}[company]\nbusiness_hours = "{hours}"',
+            f"[company]: business_hours = '{hours}': no hours of a day;"
+            ' write when they begin and end, such as "09:00-17:00"',
+        )
+        for hours in ("9-17", "17:00-09:00", "09:00-09:00", "09:00-25:00", "")
+    ],
+    (
+        CRM + '[company]\nbusiness_days = ["monday", "mnday"]',
+        "[company]: business_days = ['monday', 'mnday']: no day of the week is called 'mnday';"
+        " did you mean 'monday'?",
+    ),
+    (
+        CRM + "[company]\nbusiness_days = []",
+        '[company]: business_days = []: nobody would ever work; write days such as ["monday", "tuesday"]',
+    ),
+    (
+        CRM + "[policies]\nlead_sla_minutes = 0",
+        "[policies]: lead_sla_minutes = 0: input should be greater than or equal to 1",
+    ),
+    *[
+        (
             f"{CRM}[company]\nas_of = {given}",
             f'[company]: as_of = {shown}: write a day as "2026-10-31" or an instant as'
             ' "2026-10-31T18:00:00Z"',
@@ -295,6 +316,15 @@ def test_as_of_is_a_whole_day_or_an_instant_of_the_companys_time_zone(
 ) -> None:
     company = f'[company]\ntimezone = "America/New_York"\nas_of = {written}\n'
     assert load_config(write(tmp_path, company + CRM)).company.as_of_instant == instant
+
+
+def test_business_hours_are_seconds_of_the_day(tmp_path: Path) -> None:
+    written = 'business_hours = "06:30-24:00"\nbusiness_days = ["sunday", "monday"]'
+    company = load_config(write(tmp_path, f"{CRM}[company]\n{written}")).company
+    assert company.business_time == {"opens": 23400, "closes": 86400, "days": [0, 6], "label": "06:30-24:00"}
+    with (DBT_PROJECT / "dbt_project.yml").open(encoding="utf-8") as project:
+        default = yaml.safe_load(project)["vars"]["business_hours"]
+    assert load_config(write(tmp_path, CRM)).company.business_time == default
 
 
 def test_a_mode_sets_several_policies_and_what_is_given_beside_it_wins(tmp_path: Path) -> None:

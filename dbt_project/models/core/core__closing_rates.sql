@@ -56,7 +56,7 @@ final as (
     select
         month,
         '{{ var("currency") }}' as currency,
-        cast(1 as decimal(18, 8)) as rate
+        cast(1 as decimal(38, 8)) as rate
 
     from months
 

@@ -138,6 +138,7 @@ final as (
         owned.lead_source,
         owned.campaign_id,
         owned.opportunity_type,
+        owned.billing_subscription_id,
         owned.pipeline,
         owned.stage,
         owned.outcome,

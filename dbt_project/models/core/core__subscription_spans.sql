@@ -36,10 +36,12 @@ all_items as (
 
 all_discounts as (
 
-    select * from {{ ref('billing__discounts') }}
-    where
-        not coalesce(is_deleted, false)
-        and {{ counted_discounts[var('policies').discounts] }}
+    select
+        *,
+        {{ counted_discounts[var('policies').discounts] }} as is_counted
+
+    from {{ ref('billing__discounts') }}
+    where not coalesce(is_deleted, false)
 
 ),
 
@@ -73,7 +75,8 @@ services as (
         subscriptions.currency,
         greatest(coalesce(subscriptions.started_at, subscriptions.created_at), subscriptions.trial_end)
             as paid_from,
-        {{ service_ends[var('policies').churn_date] }} as service_end
+        {{ service_ends[var('policies').churn_date] }} as service_end,
+        subscriptions.ended_at
 
     from subscriptions
     left join billing_links
@@ -159,6 +162,7 @@ discounts as (
         given_discounts.source,
         given_discounts.subscription_id,
         given_discounts.is_own,
+        all_discounts.is_counted,
         all_discounts.starts_at,
         all_discounts.ends_at,
         {{ ten_thousandths('coalesce(100 - all_discounts.percent_off, 100)') }} as percent_left,
@@ -176,7 +180,7 @@ changes as (
 
     select source, subscription_id, paid_from as at from services
     union
-    select source, subscription_id, service_end from services
+    select source, subscription_id, unnest([service_end, ended_at]) from services
     union
     select source, subscription_id, unnest([valid_from, valid_to]) from items
     union
@@ -200,7 +204,9 @@ stretches as (
             order by changes.at
         ) as until_at,
         changes.at >= services.paid_from
-        and coalesce(changes.at < services.service_end, true) as is_in_service
+        and coalesce(changes.at < services.service_end, true) as is_in_service,
+        changes.at >= services.paid_from
+        and coalesce(changes.at < services.ended_at, true) as is_served
 
     from services
     inner join changes
@@ -291,7 +297,7 @@ listed as (
 
 ),
 
--- A subscription's own discounts take the place of its customer's.
+-- A subscription's own discounts take the place of its customer's. Invoices know all, MRR the policy's.
 discounts_in_force as (
 
     select
@@ -299,7 +305,16 @@ discounts_in_force as (
         stretches.subscription_id,
         stretches.from_at,
         discounts.percent_left,
-        discounts.amount_off
+        discounts.amount_off,
+        discounts.is_own or not bool_or(discounts.is_own) over (
+            partition by stretches.source, stretches.subscription_id, stretches.from_at
+        ) as is_invoiced,
+        discounts.is_counted
+        and (
+            discounts.is_own or not bool_or(discounts.is_own and discounts.is_counted) over (
+                partition by stretches.source, stretches.subscription_id, stretches.from_at
+            )
+        ) as is_counted
 
     from stretches
     inner join discounts
@@ -308,10 +323,6 @@ discounts_in_force as (
             and stretches.subscription_id = discounts.subscription_id
             and stretches.from_at >= discounts.starts_at
             and coalesce(stretches.from_at < discounts.ends_at, true)
-    qualify
-        discounts.is_own or not bool_or(discounts.is_own) over (
-            partition by stretches.source, stretches.subscription_id, stretches.from_at
-        )
 
 ),
 
@@ -322,11 +333,20 @@ given as (
         source,
         subscription_id,
         from_at,
-        list(percent_left // gcd(percent_left, 1000000)) as kept_parts,
-        list(1000000 // gcd(percent_left, 1000000)) as kept_of_parts,
-        list_reduce(kept_parts, lambda x, y: x * y) as kept,  -- noqa: PRS
-        list_reduce(kept_of_parts, lambda x, y: x * y) as kept_of,  -- noqa: PRS
-        coalesce(sum(amount_off), 0) as amount_off
+        list(percent_left // gcd(percent_left, 1000000)) filter (where is_counted)
+            as counted_kept_parts,
+        list(1000000 // gcd(percent_left, 1000000)) filter (where is_counted)
+            as counted_kept_of_parts,
+        list_reduce(counted_kept_parts, lambda x, y: x * y) as counted_kept,  -- noqa: PRS
+        list_reduce(counted_kept_of_parts, lambda x, y: x * y) as counted_kept_of,  -- noqa: PRS
+        sum(amount_off) filter (where is_counted) as counted_amount_off,
+        list(percent_left // gcd(percent_left, 1000000)) filter (where is_invoiced)
+            as invoiced_kept_parts,
+        list(1000000 // gcd(percent_left, 1000000)) filter (where is_invoiced)
+            as invoiced_kept_of_parts,
+        list_reduce(invoiced_kept_parts, lambda x, y: x * y) as invoiced_kept,  -- noqa: PRS
+        list_reduce(invoiced_kept_of_parts, lambda x, y: x * y) as invoiced_kept_of,  -- noqa: PRS
+        sum(amount_off) filter (where is_invoiced) as invoiced_amount_off
 
     from discounts_in_force
     group by all
@@ -340,9 +360,13 @@ priced as (
         listed.subscription_id,
         listed.from_at,
         listed.currency,
-        listed.amount * coalesce(given.kept, 1)
-        - coalesce(given.amount_off, 0) * 10000 * listed.charges * coalesce(given.kept_of, 1) as numerator,
-        12 * listed.terms * coalesce(given.kept_of, 1) * 100000000 as denominator
+        {%- for which in ['counted', 'invoiced'] %}
+        listed.amount * coalesce(given.{{ which }}_kept, 1)
+        - coalesce(given.{{ which }}_amount_off, 0) * 10000 * listed.charges
+        * coalesce(given.{{ which }}_kept_of, 1) as {{ which }}_numerator,
+        12 * listed.terms * coalesce(given.{{ which }}_kept_of, 1) * 100000000 as {{ which }}_denominator,
+        {%- endfor %}
+        {{ cents_of_fraction('listed.amount', '12 * listed.terms * 100000000') }} as list_mrr
 
     from listed
     left join given
@@ -353,23 +377,25 @@ priced as (
 
 ),
 
-final as (
+worths as (
 
     select
-        stretches.source,
-        stretches.subscription_id,
-        stretches.customer_id,
-        stretches.account,
-        {{ currency_or_reporting('coalesce(stretches.currency, priced.currency)') }} as currency,
-        stretches.from_at,
-        stretches.until_at,
+        stretches.*,
+        {{ currency_or_reporting('coalesce(stretches.currency, priced.currency)') }} as currency_code,
+        stopped.from_at is not null as is_stopped,
         coalesce(stopped.is_paused, false) as is_paused,
         coalesce(stopped.is_past_grace, false) as is_past_grace,
+        case when stretches.is_in_service then coalesce(priced.list_mrr, 0) else 0 end as list_mrr,
         case
-            when stretches.is_in_service and stopped.from_at is null and priced.numerator > 0
-                then {{ cents_of_fraction('priced.numerator', 'priced.denominator') }}
+            when stretches.is_in_service and priced.counted_numerator > 0
+                then {{ cents_of_fraction('priced.counted_numerator', 'priced.counted_denominator') }}
             else 0
-        end as mrr
+        end as full_mrr,
+        case
+            when stretches.is_served and priced.invoiced_numerator > 0
+                then {{ cents_of_fraction('priced.invoiced_numerator', 'priced.invoiced_denominator') }}
+            else 0
+        end as invoiced_mrr
 
     from stretches
     left join priced
@@ -382,6 +408,27 @@ final as (
             stretches.source = stopped.source
             and stretches.subscription_id = stopped.subscription_id
             and stretches.from_at = stopped.from_at
+
+),
+
+final as (
+
+    select
+        source,
+        subscription_id,
+        customer_id,
+        account,
+        currency_code as currency,
+        from_at,
+        until_at,
+        is_paused,
+        is_past_grace,
+        list_mrr,
+        full_mrr,
+        invoiced_mrr,
+        case when is_stopped then 0 else full_mrr end as mrr
+
+    from worths
 
 )
 

@@ -32,7 +32,12 @@ described as (
             {{ company_domain('billing_customers.domain') }},
             {{ company_domain('billing_customers.email') }}
         ) as domain,
-        coalesce(crm_accounts.country, billing_customers.country) as country
+        coalesce(crm_accounts.country, billing_customers.country) as country,
+        crm_accounts.employee_count,
+        case
+            when crm_accounts.owner_id is not null
+                then struct_pack(source := crm_accounts.source, owner_id := crm_accounts.owner_id)
+        end as owner
 
     from records
     -- With the silo on its own side the join would compare every row with every other.
@@ -65,6 +70,8 @@ final as (
         arg_min(name, rank) as name,
         arg_min(domain, rank) as domain,
         arg_min(country, rank) as country,
+        arg_min(employee_count, rank) as employee_count,
+        arg_min(owner, rank) as owner,
         min(created_at) as first_seen_at
 
     from ranked

@@ -63,8 +63,9 @@ published as (
     select 'won revenue of known accounts', 'accounts', sum(won_revenue)
     from accounts
     union all
-    select 'contracts due', 'kpi_renewals', sum(due_value) filter (where period = 'all')
+    select 'contracts due', 'kpi_renewals', sum(due_value)
     from {{ ref('core__kpi_renewals') }}
+    where period = 'all' and segment = 'country'
     union all
     select 'messages', 'email_performance', sum(sent)
     from {{ ref('marts__email_performance') }}

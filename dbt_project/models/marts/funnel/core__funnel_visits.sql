@@ -30,18 +30,23 @@ journey_visits as (
         imputed,
         exited_at,
         team,
-        won_witness,
         unnest([
             {
                 'step': 'lead', 'position': 4, 'entered_at': lead_at,
-                'next_at': least(mql_at, sql_at, opportunity_at, won_at)
+                'next_at': least(mql_at, sql_at, opportunity_at, won_at), 'won_witness': null
             },
             {
                 'step': 'mql', 'position': 5, 'entered_at': mql_at,
-                'next_at': least(sql_at, opportunity_at, won_at)
+                'next_at': least(sql_at, opportunity_at, won_at), 'won_witness': null
             },
-            {'step': 'sql', 'position': 6, 'entered_at': sql_at, 'next_at': least(opportunity_at, won_at)},
-            {'step': 'won', 'position': 8, 'entered_at': won_at, 'next_at': paid_at}
+            {
+                'step': 'sql', 'position': 6, 'entered_at': sql_at,
+                'next_at': least(opportunity_at, won_at), 'won_witness': null
+            },
+            {
+                'step': 'won', 'position': 8, 'entered_at': won_at,
+                'next_at': paid_at, 'won_witness': won_witness
+            }
         ], recursive := true)
 
     from journeys
@@ -90,10 +95,7 @@ all_visits as (
 
     from journey_visits
     left join opportunities
-        on
-            journey_visits.step = 'won'
-            and journey_visits.won_witness
-            = 'crm:' || opportunities.source || ':' || opportunities.opportunity_id
+        on journey_visits.won_witness = 'crm:' || opportunities.source || ':' || opportunities.opportunity_id
     where
         journey_visits.entered_at is not null
         and (journey_visits.step <> 'won' or {{ 'billing' in var('silos') }})

@@ -42,7 +42,7 @@ usual as (
             any_value(stage_medians.median_days),
             quantile_disc(visits.days, 0.5) filter (where visits.has_left)
         ) as usual_days,
-        cast(quantile_disc(visits.days, 0.9) filter (where visits.has_left) as integer) as matures_after
+        {{ matures_after() }} as matures_after
 
     from visits
     left join stage_medians

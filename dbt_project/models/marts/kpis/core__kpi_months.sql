@@ -20,6 +20,7 @@ final as (
         periods.period_start,
         periods.t_end,
         months.period_start as month,
+        max(months.period_start) over (partition by periods.period, periods.period_start) as closing_month,
         months.period_start = periods.period_start as is_opening,
         months.period_start = max(months.period_start) over (
             partition by periods.period, periods.period_start

@@ -26,9 +26,33 @@ forecasts as (
 
 ),
 
+lead_records as (
+
+    select * from {{ ref('core__kpi_lead_records') }}
+
+),
+
+stage_records as (
+
+    select * from {{ ref('core__kpi_stage_records') }}
+
+),
+
+pipeline_records as (
+
+    select * from {{ ref('core__kpi_pipeline_records') }}
+
+),
+
 revenue_records as (
 
     select * from {{ ref('core__kpi_revenue_records') }}
+
+),
+
+account_segments as (
+
+    select * from {{ ref('core__account_segments') }}
 
 ),
 
@@ -41,6 +65,12 @@ spend as (
 terms as (
 
     select * from {{ ref('core__renewals') }}
+
+),
+
+billing_records as (
+
+    select * from {{ ref('core__kpi_billing_records') }}
 
 ),
 
@@ -82,6 +112,28 @@ sales as (
 
 ),
 
+open_pipeline as (
+
+    select
+        *,
+        map {'team': team, 'owner': owner_id} as segments
+
+    from pipeline_records
+    where open_count = 1
+
+),
+
+due_pipeline as (
+
+    select
+        *,
+        map {'team': team, 'owner': owner_id} as segments
+
+    from pipeline_records
+    where coalesce(open_count, 0) = 0
+
+),
+
 quota as (
 
     select
@@ -115,12 +167,64 @@ forecast as (
         forecasts.period_start as happened_on,
         map {'quarter': cast(forecasts.period_start as varchar)} as segments,
         forecasts.hit,
-        forecasts.actual
+        forecasts.actual,
+        forecasts.error,
+        forecasts.absolute_error,
+        forecasts.relative_error,
+        forecasts.quarters_with_actual,
+        count(*) over (partition by months.period, months.period_start) as judged
 
     from months
     inner join forecasts
         on months.month = forecasts.period_start
     where months.period <> 'month'
+
+),
+
+stages as (
+
+    select
+        months.period,
+        months.period_start,
+        'visit of a stage' as record_type,
+        records.source,
+        records.opportunity_id || ' ' || records.stage || ' ' || records.entered_on as record_id,
+        cast(null as varchar) as account,
+        records.entered_on as happened_on,
+        map {'stage': records.stage, 'team': records.team} as segments,
+        records.advanced,
+        records.exited
+
+    from months
+    inner join stage_records as records
+        on months.month = records.month
+
+),
+
+leads as (
+
+    select
+        months.period,
+        months.period_start,
+        'lead' as record_type,
+        records.source,
+        records.lead_id as record_id,
+        cast(null as varchar) as account,
+        records.created_on as happened_on,
+        map {'team': records.team, 'owner': records.owner_id, 'source': records.lead_source} as segments,
+        records.missed,
+        records.judged
+
+    from months
+    inner join lead_records as records
+        on months.month = records.month
+
+),
+
+forecast_error as (
+
+    select * from forecast
+    where period in ('year', 'all') and judged >= 4
 
 ),
 
@@ -134,14 +238,13 @@ revenue as (
         records.account as record_id,
         records.account,
         max(months.month) as happened_on,
-        map {'account': records.account} as segments,
+        {{ account_segment_map('segments', account='records.account') | indent(8) }} as segments,
         {%- for name, measure in revenue_measures().items() %}
         coalesce(
             {{ 'max' if measure.once else 'sum' }}(records.{{ name }})
             {%- if measure.when %} filter (where months.{{ measure.when }}){% endif %}, 0
         ) as {{ name }},
         {%- endfor %}
-        sum(records.brief_stays) as brief_stays,
         coalesce(sum(records.mrr_year_ago) filter (where months.is_closing), 0) as mrr_year_ago,
         coalesce(sum(records.retained_net) filter (where months.is_closing), 0) as retained_net,
         coalesce(sum(records.retained_gross) filter (where months.is_closing), 0) as retained_gross
@@ -149,6 +252,29 @@ revenue as (
     from months
     inner join revenue_records as records
         on months.month = records.month
+    inner join account_segments as segments
+        on records.account = segments.account and months.closing_month = segments.month
+    group by all
+
+),
+
+intra_period as (
+
+    select
+        months.period,
+        months.period_start,
+        'account' as record_type,
+        cast(null as varchar) as source,
+        records.account as record_id,
+        records.account,
+        max(months.month) as happened_on,
+        map_from_entries(cast([] as struct(k varchar, v varchar)[])) as segments,
+        sum(records.brief_stays) as brief_stays
+
+    from months
+    inner join revenue_records as records
+        on months.month = records.month
+    where records.brief_stays > 0
     group by all
 
 ),
@@ -211,7 +337,7 @@ renewals as (
         terms.subscription_id as record_id,
         terms.account,
         terms.due_on as happened_on,
-        map {'account': terms.account} as segments,
+        {{ account_segment_map('segments', account='terms.account') | indent(8) }} as segments,
         1 as due,
         cast(terms.amount_renewed > 0 as integer) as renewed,
         terms.amount_due as due_value,
@@ -221,6 +347,18 @@ renewals as (
     from months
     inner join terms
         on months.month = date_trunc('month', terms.due_on)
+    left join account_segments as segments
+        on terms.account = segments.account and months.month = segments.month
+
+),
+
+billing as (
+
+    select
+        *,
+        map {'account': coalesce(account, '(none)')} as segments
+
+    from billing_records
 
 ),
 
@@ -266,7 +404,7 @@ email as (
 ),
 
 counted as (
-    {% for subject in kpi_subjects() if subject != 'pipeline' %}
+    {% for subject in kpi_subjects() if subject not in ('pipeline', 'growth') %}
     select
         {{ common }},
         {{ kpi_rows(subject, of_records=true) | indent(8) }}

@@ -24,6 +24,12 @@ closing_rates as (
 
 ),
 
+segments as (
+
+    select * from {{ ref('core__account_segments') }}
+
+),
+
 spans as (
 
     select * from {{ ref('core__subscription_spans') }}
@@ -53,7 +59,11 @@ final as (
         cast(brief_stays.account is not null as integer) as brief_stays,
         retained.mrr_year_ago,
         retained.retained_net,
-        retained.retained_gross
+        retained.retained_gross,
+        -- What of an account never changes: the rest is another thing at the end of a longer period.
+        coalesce(segments.country, '(none)') as country,
+        coalesce(segments.size, '(none)') as size,
+        coalesce(segments.lead_source, '(none)') as lead_source
 
     from movements
     full join retained
@@ -62,6 +72,10 @@ final as (
         on
             coalesce(movements.month, retained.month) = brief_stays.month
             and coalesce(movements.account, retained.account) = brief_stays.account
+    left join segments
+        on
+            coalesce(movements.month, retained.month, brief_stays.month) = segments.month
+            and coalesce(movements.account, retained.account, brief_stays.account) = segments.account
 
 )
 

@@ -77,8 +77,11 @@ definitions (position, kpi, formula, unit, better, owner_team, silos, policies, 
     ),
     (
         15, 'net_mrr_churn_rate',
-        '(Churn + contraction - expansion{{ " - reactivation" if returned else "" }}) / MRR at period start'
-        || '{{ "" if returned else "; reactivation is not netted" }}.',
+        {% if returned -%}
+        '(Churn + contraction - expansion - reactivation) / MRR at period start.',
+        {%- else -%}
+        '(Churn + contraction - expansion) / MRR at period start; reactivation is not netted.',
+        {%- endif %}
         'ratio', 'down', 'customer success', 'billing', 'P1, P2, P3, P4, P5, P8, P9', false
     ),
     (
@@ -184,7 +187,109 @@ definitions (position, kpi, formula, unit, better, owner_team, silos, policies, 
         '{{ money }}', 'up', 'marketing', 'crm', 'P10', false
     ),
     (
-        39, 'intra_period_churn',
+        51, 'contracted_arr',
+        '12 x MRR at period end, and what is signed and not live by then: won opportunities whose'
+        || ' subscription has not begun, and subscriptions ordered for later.',
+        '{{ money }}', 'up', 'finance', 'billing', 'P2, P3, P5, P6, P7, P13', false
+    ),
+    (
+        52, 'clv_historic',
+        'What customers have paid until period end, less refunds and tax, x gross margin / customers who'
+        || ' ever paid.',
+        '{{ money }}', 'up', 'finance', 'billing', 'P1, P6, P9', false
+    ),
+    (
+        53, 'magic_number',
+        '4 x (recurring revenue of the quarter - that of the one before) / acquisition spend of the one'
+        || ' before; a quarter''s recurring revenue is the MRR of its three months.',
+        'times', 'up', 'finance', 'billing, finance', 'P2, P9, P10', false
+    ),
+    (
+        54, 'dso_days',
+        'Owed at period end / invoiced in the period x its days; voided and given up invoices and what'
+        || ' credits took off are not owed.',
+        'days', 'down', 'finance', 'billing', 'P9, P10', false
+    ),
+    (
+        55, 'collection_rate',
+        'Paid within terms / invoiced in the period and by now paid or due, less what credits took off;'
+        || ' without a due date terms are the days of grace.',
+        'ratio', 'up', 'finance', 'billing', 'P3, P9, P10', false
+    ),
+    (
+        56, 'dunning_recovery_rate',
+        'Invoices paid within the days of grace after a first attempt failed / first attempts that failed'
+        || ' in the period; those still within grace and unpaid are not judged.',
+        'ratio', 'up', 'finance', 'billing', 'P3, P9, P10', false
+    ),
+    (
+        57, 'dunning_recovery_rate_value', 'As dunning_recovery_rate, by the amounts of the invoices.',
+        'ratio', 'up', 'finance', 'billing', 'P3, P9, P10', false
+    ),
+    (
+        39, 'weighted_pipeline',
+        'Amount x probability of the stage, of the opportunities open at period end, whenever they close.',
+        '{{ money }}', 'up', 'sales', 'crm', 'P10', false
+    ),
+    (
+        40, 'pipeline_coverage',
+        'Amount of the opportunities that were open as the period began and were to close in it / the quotas'
+        || ' of the period.',
+        'times', 'up', 'sales', 'crm, finance', 'P9, P10', false
+    ),
+    (
+        41, 'slippage_rate',
+        'Of the opportunities that were open as the period began and were to close in it: those whose close'
+        || ' date left it, or that are still open when it ends, / all.',
+        'ratio', 'down', 'sales', 'crm', 'P9, P10', false
+    ),
+    (
+        42, 'slippage_rate_value',
+        'As slippage_rate, by the amounts as the period began.',
+        'ratio', 'down', 'sales', 'crm', 'P9, P10', false
+    ),
+    (
+        43, 'forecast_wape',
+        'Sum of |F - A| / sum of A, of the complete quarters that were forecast as in forecast_accuracy; at'
+        || ' least four of them.',
+        'ratio', 'down', 'sales', 'crm, finance', 'P9, P10', false
+    ),
+    (
+        44, 'forecast_mape',
+        'Mean of |F - A| / A over the same quarters, those without revenue left out.',
+        'ratio', 'down', 'sales', 'crm, finance', 'P9, P10', false
+    ),
+    (
+        45, 'forecast_bias',
+        'Sum of (F - A) / sum of A over the same quarters: above 0 is forecast too high, 0 is best.',
+        'ratio', 'down', 'sales', 'crm, finance', 'P9, P10', false
+    ),
+    (
+        46, 'stage_conversion',
+        'Visits of a CRM stage that went on / those that went on, back or were lost, by the period they began'
+        || ' in. A stage that was skipped was passed; only months of an age by which most have left count.',
+        'ratio', 'up', 'sales', 'crm', 'P9, P10', false
+    ),
+    (
+        47, 'stage_dwell_days',
+        'Median days of a visit of a CRM stage (Kaplan-Meier: those still there count as long as they have'
+        || ' been there), by the period it began in.',
+        'days', 'down', 'sales', 'crm', 'P10', false
+    ),
+    (
+        48, 'speed_to_lead_minutes',
+        'Median business minutes from the creation of a lead to the first e-mail or call that a person made,'
+        || ' of the leads that were answered, by the period they were created in.',
+        'minutes', 'down', 'sales', 'crm', 'P10', false
+    ),
+    (
+        49, 'lead_sla_miss_rate',
+        'Leads that waited more than {{ var("policies").lead_sla_minutes }} business minutes for an answer /'
+        || ' leads that were answered or have waited that long; unanswered is missed.',
+        'ratio', 'down', 'sales', 'crm', 'P9, P10', false
+    ),
+    (
+        50, 'intra_period_churn',
         'Accounts that began and stopped to pay within one month: in no bridge, which compares the ends of'
         || ' months.',
         'accounts', 'down', 'customer success', 'billing', 'P1, P3, P4, P12', false

@@ -69,8 +69,11 @@ final (policy, subject, rule, settings) as (
     ),
     (
         'P10', 'Time',
-        'Instants are UTC, periods are half-open and of the reporting time zone and fiscal calendar.',
+        'Instants are UTC, periods are half-open and of the reporting time zone and fiscal calendar. Minutes'
+        || ' that leads wait are those of business hours.',
         'timezone = {{ var("timezone") }}, fiscal_year_start = {{ var("fiscal_year_start") }}'
+        || ', business_hours = {{ var("business_hours").label }}'
+        || ', lead_sla_minutes = {{ now.lead_sla_minutes }}'
     ),
     (
         'P11', 'Reported and restated',

@@ -13,6 +13,19 @@ pipeline as (
 
 ),
 
+open_pipeline as (
+
+    select * from {{ ref('core__kpi_pipeline') }}
+
+),
+
+due_pipeline as (
+
+    select * from open_pipeline
+    where period in ('month', 'quarter')
+
+),
+
 quota as (
 
     select * from {{ ref('core__kpi_quota') }}
@@ -25,9 +38,36 @@ forecast as (
 
 ),
 
+stages as (
+
+    select * from {{ ref('core__kpi_stages') }}
+
+),
+
+leads as (
+
+    select * from {{ ref('core__kpi_leads') }}
+
+),
+
+-- Fewer quarters say little of what is usual.
+forecast_error as (
+
+    select * from forecast
+    where period in ('year', 'all') and judged >= 4
+
+),
+
 revenue as (
 
     select * from {{ ref('core__kpi_revenue') }}
+
+),
+
+intra_period as (
+
+    select * from revenue
+    where segment = 'all'
 
 ),
 
@@ -47,6 +87,19 @@ spend as (
 renewals as (
 
     select * from {{ ref('core__kpi_renewals') }}
+
+),
+
+billing as (
+
+    select * from {{ ref('core__kpi_billing') }}
+
+),
+
+growth as (
+
+    select * from billing
+    where period = 'quarter' and spend_before is not null
 
 ),
 
@@ -86,6 +139,7 @@ acquisition as (
     from revenue
     inner join spend
         on revenue.period = spend.period and revenue.period_start = spend.period_start
+    where revenue.segment = 'all'
 
 ),
 

@@ -55,33 +55,9 @@ known_owners as (
 
 ),
 
-quota_spans as (
-
-    select
-        owner_id,
-        team,
-        {{ currency_or_reporting('currency') }} as currency,
-        date_trunc('month', period_start) as first_month,
-        greatest(datediff('month', period_start, period_end), 1) as month_count,
-        cast(amount * 100 as hugeint) as cents
-
-    from quotas
-
-),
-
--- A quota is spread evenly over its months; the cents of all months add up to it.
 quota_months as (
 
-    select
-        owner_id,
-        team,
-        currency,
-        first_month + to_months(cast(place - 1 as integer)) as month,
-        0.01 * cast(
-            cents * place // month_count - cents * (place - 1) // month_count as decimal(18, 0)
-        ) as amount
-
-    from quota_spans, unnest(range(1, month_count + 1)) as places (place)
+    {{ quota_months('quotas') | indent(4) }}
 
 ),
 

@@ -11,13 +11,15 @@ mergers as (
     select
         source,
         merged_id,
-        arg_min(id, (is_deleted, id)) as merged_into_id
+        arg_min(id, (is_deleted, id)) as merged_into_id,
+        max(_loaded_at) as loaded_at
 
     from (
         select
             source,
             id,
             is_deleted,
+            _loaded_at,
             unnest(string_split(hs_merged_object_ids, ';')) as merged_id
 
         from raw_companies
@@ -51,6 +53,20 @@ final as (
     from raw_companies
     left join mergers
         on raw_companies.source = mergers.source and raw_companies.id = mergers.merged_id
+
+    union all by name
+
+    -- Merged before the first load: HubSpot lists it no more, but billing may still name it.
+    select
+        mergers.source,
+        mergers.merged_id as account_id,
+        mergers.merged_into_id,
+        true as is_deleted,
+        mergers.loaded_at
+
+    from mergers
+    anti join raw_companies
+        on mergers.source = raw_companies.source and mergers.merged_id = raw_companies.id
 
 )
 

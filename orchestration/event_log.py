@@ -1,0 +1,85 @@
+"""Dagster's own event log in SQLite files, kept open.
+
+Dagster's opens a file anew for each query, with SQLAlchemy's work to prepare it and SQLite's to take leave:
+as nobody else has the file open, each close folds the write-ahead log back into it and waits for the disk. Of
+a run with some hundred assets and checks that is most of the time Dagster takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+from dagster import EventLogEntry
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy import Connection, Engine, create_engine, event
+
+#: Files held open: the index, and those of the runs somebody is writing or looking at.
+MOST_FILES = 8
+
+
+class KeptOpenEventLog(SqliteEventLogStorage):
+    """The files and tables of `SqliteEventLogStorage`, with a lasting connection to each of the last used."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        super().__init__(base_dir, inst_data)
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Any
+    ) -> KeptOpenEventLog:
+        """As dagster.yaml asks for it."""
+        return cls(inst_data=inst_data, **config_value)
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Also touches the run's file: the UI looks for news when it changes, and only its log did."""
+        super().store_event(event)
+        os.utime(self.path_for_shard(event.run_id))
+
+    def wipe(self) -> None:
+        """Let go of the files before they are deleted."""
+        with self._db_lock:
+            self._close()
+        super().wipe()
+
+    def dispose(self) -> None:
+        """Close the files."""
+        with self._db_lock:
+            self._close()
+        super().dispose()
+
+    @contextlib.contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        with self._db_lock:
+            engine = self._engines.pop(shard, None) or self._opened(shard)
+            self._engines[shard] = engine
+            if len(self._engines) > MOST_FILES:
+                self._engines.popitem(last=False)[1].dispose()
+            with engine.connect() as connection, connection.begin():
+                yield connection
+
+    def _opened(self, shard: str) -> Engine:
+        engine = create_engine(
+            self.conn_string_for_shard(shard), connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
+        )
+        event.listen(engine, "connect", _wait_less)
+        if shard not in self._initialized_dbs:
+            self._initdb(engine)
+            self._initialized_dbs.add(shard)
+        return engine
+
+    def _close(self) -> None:
+        while self._engines:
+            self._engines.popitem()[1].dispose()
+
+
+def _wait_less(connection: sqlite3.Connection, _record: Any) -> None:
+    """With a write-ahead log this is as safe when a process dies; a power cut may take the last events."""
+    connection.execute("pragma synchronous = normal")
