@@ -29,6 +29,8 @@ class Gate:
     silo_right: str | None = None
     needs: tuple[str, ...] = ()  # silos that must be configured
     base: str | None = None  # query of the KPI amount that money at risk is compared with
+    # Subjects of KPIs (kpi_definitions.subject) in doubt meanwhile; none: all KPIs of the silos found.
+    touches: tuple[str, ...] = ()
 
     @property
     def sql(self) -> str:
@@ -41,6 +43,7 @@ class Gate:
         return self.severity == "critical" and self.base is None
 
 
+REVENUE = ("revenue", "revenue_month", "intra_period", "growth", "acquisition", "renewals")
 ARR = "select 12 * coalesce(sum(mrr_reporting), 0) from gate_mrr_now"
 
 GATES = (
@@ -92,6 +95,7 @@ GATES = (
         silo_right="billing",
         needs=("crm", "billing"),
         base=ARR,
+        touches=REVENUE,
     ),
     Gate(
         gap_type="paying_without_crm",
@@ -105,6 +109,7 @@ GATES = (
         silo_right="crm",
         needs=("crm", "billing"),
         base=ARR,
+        touches=REVENUE,
     ),
     Gate(
         gap_type="churned_but_customer",
@@ -152,6 +157,7 @@ GATES = (
         silo_right="billing",
         needs=("crm", "billing"),
         base=ARR,
+        touches=(*REVENUE, "attribution", "forecast", "forecast_error"),
     ),
     Gate(
         gap_type="duplicate_people",
@@ -188,5 +194,6 @@ GATES = (
         silo_left="billing",
         silo_right="billing",
         needs=("billing",),
+        touches=REVENUE,
     ),
 )

@@ -1,4 +1,4 @@
-"""The `revops` command. Exit codes: 0 done, 1 failed, 2 a gate held publication back."""
+"""The `revops` command. Exit codes: 0 done, 1 failed, 2 a gate held KPIs at their last good value."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Silo(StrEnum):
 
 
 class HeldError(Exception):
-    """A gate held publication back; everything has been said already."""
+    """A gate held KPIs back; everything has been said already."""
 
 
 ConfigOption = Annotated[
@@ -95,6 +95,13 @@ def run(
     until: Annotated[
         datetime | None, typer.Option(help="With --since: nothing from then on, which comes in its own time.")
     ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GAP_TYPE", help="Let its gaps, as they are now, hold no KPIs back; repeatable."
+        ),
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="With --accept: why.")] = None,
     config: ConfigOption = None,
     format: ReportOption = ReportFormat.table,
 ) -> None:
@@ -102,12 +109,14 @@ def run(
     from rich.console import Console
 
     from orchestration import pipeline_screen, reading
+    from orchestration.accepting import accepting_tags
     from orchestration.environment import load_environment
     from orchestration.scope import scope
 
     environment = load_environment(config)
     asked = scope(environment, source, table, since, until)
-    report = pipeline_screen.run_watched(environment, Console(file=sys.stderr), asked)
+    accepted = accepting_tags(accept or [], reason)
+    report = pipeline_screen.run_watched(environment, Console(file=sys.stderr), asked, accepted)
     if format is ReportFormat.table:
         pipeline_screen.show(environment, report, Console())
     else:

@@ -1,9 +1,9 @@
 """Publishes the marts: a database and Parquet files that BI reads while the pipeline writes elsewhere.
 
-In: schema `marts` of the warehouse, and what was published first of past periods (`reported`). Out:
-`marts/current.duckdb` and `marts/parquet`, two links that are swapped to a finished new version in one step
-each; readers of the old version keep it. Who reads several Parquet files as one state resolves the link
-first. A publication that fails leaves nothing behind.
+In: schema `marts` of the warehouse; what is published, of which held KPIs keep their values; what was
+published first of past periods (`reported`). Out: `marts/current.duckdb` and `marts/parquet`, two links that
+are swapped to a finished new version in one step each; readers of the old version keep it. Who reads several
+Parquet files as one state resolves the link first. A publication that fails leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration import reported
+from orchestration import held, reported
 from settings.errors import UserError
 from settings.paths import Home
 
@@ -90,13 +90,18 @@ def _copy(home: Home, folder: Path, as_of: datetime) -> dict[str, int]:
             f"attach {_text(folder / DATABASE)} as published (storage_version '{STORAGE_VERSION}')"
         )
         connection.execute(f"create schema published.{SCHEMA}")
-        reported.first_published(connection, home.marts / "current.duckdb", as_of)
-        own = f"temp.{reported.TABLE}", reported.COMMENT, list(reported.COLUMNS.items())
+        former = home.marts / "current.duckdb"
+        if former.exists():
+            connection.execute(f"attach {_text(former.resolve())} as former (read_only)")
+        held.last_good(connection, former.exists())
+        reported.first_published(connection, former.exists(), as_of)
         copied = {
             table: (f"warehouse.{SCHEMA}.{_name(table)}", comment, _columns(connection, table))
             for table, comment in _tables(connection)
         }
-        for table, (origin, comment, columns) in {**copied, reported.TABLE: own}.items():
+        copied[held.TABLE] = (f"temp.{held.TABLE}", *copied[held.TABLE][1:])
+        copied[reported.TABLE] = f"temp.{reported.TABLE}", reported.COMMENT, list(reported.COLUMNS.items())
+        for table, (origin, comment, columns) in copied.items():
             target = f"published.{SCHEMA}.{_name(table)}"
             connection.execute(f"create table {target} as from {origin} order by all")
             if comment:

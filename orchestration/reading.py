@@ -76,6 +76,17 @@ def headlines(home: Home) -> list[str]:
     return [row["kpi"] for row in found]
 
 
+def held_kpis(home: Home) -> list[str]:
+    """KPIs that the last run published at their last good value, in order."""
+    with _marts(home) as marts:
+        found = rows_of(
+            marts,
+            "select kpi from marts.kpi_definitions"
+            " where kpi in (select kpi from marts.kpi_values where gate_status = 'held') order by position",
+        )
+    return [row["kpi"] for row in found]
+
+
 def bottlenecks(home: Home, day: dt.date | None) -> list[Row]:
     """Where revenue was stuck at the end of the quarter of a day, else of the latest, most of it first.
 

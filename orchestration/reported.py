@@ -37,19 +37,19 @@ _PERIOD = "kpi, period, period_start"
 _RECORDS = f"{_PERIOD}, record_type, source, record_id, account, segments, numerator, denominator"
 
 
-def first_published(connection: duckdb.DuckDBPyConnection, former: Path, as_of: datetime) -> None:
+def first_published(connection: duckdb.DuckDBPyConnection, has_former: bool, as_of: datetime) -> None:
     """Make a temporary table `kpi_reported`: all that was ever published first, and what will be now.
 
-    The connection has the warehouse attached as `warehouse`; `former` is the database published until now.
+    The connection has the warehouse attached as `warehouse`, with `has_former` what was published until now
+    as `former`, and the table `kpi_values` of what will be. What a gate holds is not reported yet.
     """
     connection.execute(
         f"create temp table {TABLE} as select {_FIGURES}, cast($as_of as timestamptz) as reported_at"  # noqa: S608
-        " from warehouse.marts.kpi_values limit 0",
+        " from kpi_values limit 0",
         {"as_of": as_of},
     )
-    if former.exists():
-        connection.execute(f"attach '{_quoted(former.resolve())}' as former (read_only)")
-    for table in (f"warehouse.reported.{TABLE}", f"former.marts.{TABLE}"):
+    kept = [f"warehouse.reported.{TABLE}", *([f"former.marts.{TABLE}"] if has_former else [])]
+    for table in kept:
         if _exists(connection, table):
             connection.execute(
                 f"insert into {TABLE} by name from {table} as known anti join {TABLE} using ({_PERIOD})"
@@ -58,11 +58,12 @@ def first_published(connection: duckdb.DuckDBPyConnection, former: Path, as_of: 
         f"""
         insert into {TABLE}
         select {_FIGURES}, $as_of
-        from warehouse.marts.kpi_values as known
+        from kpi_values as known
         semi join (
             from warehouse.core.calendar where is_complete and period <> 'all'
         ) using (period, period_start)
         anti join {TABLE} using ({_PERIOD})
+        where gate_status <> 'held'
         """,  # noqa: S608
         {"as_of": as_of},
     )

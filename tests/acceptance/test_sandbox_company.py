@@ -24,6 +24,7 @@ import pytest
 from rebuilt import rebuilt
 from revops import Revops, sandbox_company
 
+from expectations.catalogue import GATES
 from orchestration.publish import publish
 from sandbox.ledger import Ledger
 from sandbox.state import read_state
@@ -305,6 +306,12 @@ def test_another_mode_counts_the_same_facts_otherwise(revops: Revops, tmp_path: 
         assert change == answer[side] - answer["reported"][side]
     assert moved and f"Records that moved it: {len(moved)}" in restated(*asked).stdout
     assert len(restated(*asked, "--format", "csv").stdout.splitlines()) == len(moved) + 1
+
+
+def test_gates_touch_what_there_is(revops: Revops) -> None:
+    with revops.marts() as marts:
+        subjects = {row[0] for row in marts.execute("select subject from marts.kpi_definitions").fetchall()}
+    assert {subject for gate in GATES for subject in gate.touches} <= subjects
 
 
 def test_what_cannot_be_explained_says_what_can(revops: Revops) -> None:

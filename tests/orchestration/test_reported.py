@@ -24,7 +24,9 @@ def home(tmp_path: Path) -> Home:
     return found
 
 
-def run(home: Home, as_of: datetime, teams: dict[date, dict[str, int]]) -> dict[date, dict[str, int]]:
+def run(
+    home: Home, as_of: datetime, teams: dict[date, dict[str, int]], status: str = "passed"
+) -> dict[date, dict[str, int]]:
     """Won deals by month and team, published as of an instant; gives what was published first, by month."""
     with duckdb.connect() as connection:
         connection.execute(f"attach '{home.warehouse}' as warehouse")
@@ -45,8 +47,8 @@ def run(home: Home, as_of: datetime, teams: dict[date, dict[str, int]]) -> dict[
             ):
                 for period in ("month", "all"):
                     connection.execute(
-                        "insert into marts.kpi_values values ('won', ?, ?, ?, ?, ?, 1, ?, 'deals')",
-                        [period, month, segment, value, count, count],
+                        "insert into marts.kpi_values values ('won', ?, ?, ?, ?, ?, 1, ?, 'deals', 1, ?)",
+                        [period, month, segment, value, count, count, status],
                     )
             connection.execute(
                 "insert into core.kpi_records select 'won', 'month', ?, 'deal', 'hub', n::text, null,"
@@ -119,3 +121,35 @@ def test_a_crash_before_the_warehouse_remembers_is_made_up_for(home: Home) -> No
 def test_records_of_what_ended_long_ago_are_not_kept(home: Home) -> None:
     assert run(home, on(6), {JANUARY: {"x": 3}, FEBRUARY: {"x": 1}}).keys() == {JANUARY, FEBRUARY}
     assert kept(home, "kpi_records") == [(FEBRUARY, 1)]
+
+
+def test_what_a_gate_holds_keeps_its_last_good_value_and_is_reported_when_it_is_free(home: Home) -> None:
+    assert run(home, on(2), {JANUARY: {"x": 3}}, "held") == {}
+    assert published(home) == {
+        ("month", JANUARY, "all"): (None, "held"),
+        ("month", JANUARY, "x"): (None, "held"),
+    }
+    assert run(home, on(2, 2), {JANUARY: {"x": 2}}) == {JANUARY: {"all": 2, "x": 2}}
+    both = {JANUARY: {"x": 7}, FEBRUARY: {"y": 1}}
+    for day in (1, 2):
+        assert run(home, on(3, day), both, "held") == {JANUARY: {"all": 2, "x": 2}}
+        assert published(home) == {
+            ("month", JANUARY, "all"): (2, "held"),
+            ("month", JANUARY, "x"): (2, "held"),
+            ("month", FEBRUARY, "all"): (None, "held"),
+            ("month", FEBRUARY, "y"): (None, "held"),
+        }
+    assert run(home, on(3, 3), both) == {JANUARY: {"all": 2, "x": 2}, FEBRUARY: {"all": 1, "y": 1}}
+    assert published(home)["month", JANUARY, "x"] == (7, "passed")
+
+
+def published(home: Home) -> dict[tuple[str, date, str], tuple[int | None, str]]:
+    with duckdb.connect(str(home.marts / "current.duckdb"), read_only=True) as marts:
+        return {
+            key: tuple(figures)
+            for *key_parts, figures in marts.execute(
+                "select period, period_start, segment_value, (value::int, gate_status) from marts.kpi_values"
+                " where period = 'month'"
+            ).fetchall()
+            if (key := tuple(key_parts))
+        }
