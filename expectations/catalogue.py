@@ -20,7 +20,7 @@ class Gate:
 
     gap_type: str
     place: str  # source: at the doors; seam: between two silos; kpi: inside the figures
-    severity: str  # critical: may hold publication; high: warns; medium: into the digest
+    severity: str  # critical: may hold KPIs back; high: warns; medium: into the digest
     owner_team: str
     what: str  # what a found row means, after a number
     why: str  # why it matters
@@ -39,7 +39,7 @@ class Gate:
 
     @property
     def holds_whenever_found(self) -> bool:
-        """Whether a single row is enough to hold publication: a critical gap without a KPI to weigh it by."""
+        """Whether a single row is enough to hold KPIs back: a critical gap without a KPI to weigh it by."""
         return self.severity == "critical" and self.base is None
 
 

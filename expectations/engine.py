@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from settings.config import Config
     from settings.paths import Home
 
-#: A critical gap holds publication once its money at risk passes this share of its KPI.
+#: A critical gap holds KPIs once its money at risk passes this share of its KPI.
 HOLD_SHARE = Decimal("0.01")
 
 _FOUND = """

@@ -33,7 +33,8 @@ def show(environment: Environment, report: RunReport, console: Console) -> None:
     current = environment.home.marts / "current.duckdb"
     if report.status == "held":
         held = ", ".join(reading.held_kpis(environment.home))
-        console.print("[bold red]Held at their last good value, as not to be trusted now:[/bold red]", held)
+        said = "[bold red]Held at their last good value, as not to be trusted now:[/bold red]"
+        console.print(said, held, soft_wrap=True)
         for message in report.holding:
             console.print(f"  {message}", markup=False)
     title = f"{environment.config.company.name}, as of {report.as_of}"
