@@ -20,7 +20,7 @@ class Gate:
 
     gap_type: str
     place: str  # source: at the doors; seam: between two silos; kpi: inside the figures
-    severity: str  # critical: may hold publication; high: warns; medium: into the digest
+    severity: str  # critical: may hold KPIs back; high: warns; medium: into the digest
     owner_team: str
     what: str  # what a found row means, after a number
     why: str  # why it matters
@@ -29,6 +29,8 @@ class Gate:
     silo_right: str | None = None
     needs: tuple[str, ...] = ()  # silos that must be configured
     base: str | None = None  # query of the KPI amount that money at risk is compared with
+    # Subjects of KPIs (kpi_definitions.subject) in doubt meanwhile; none: all KPIs of the silos found.
+    touches: tuple[str, ...] = ()
 
     @property
     def sql(self) -> str:
@@ -37,10 +39,11 @@ class Gate:
 
     @property
     def holds_whenever_found(self) -> bool:
-        """Whether a single row is enough to hold publication: a critical gap without a KPI to weigh it by."""
+        """Whether a single row is enough to hold KPIs back: a critical gap without a KPI to weigh it by."""
         return self.severity == "critical" and self.base is None
 
 
+REVENUE = ("revenue", "revenue_month", "intra_period", "growth", "acquisition", "renewals")
 ARR = "select 12 * coalesce(sum(mrr_reporting), 0) from gate_mrr_now"
 
 GATES = (
@@ -92,6 +95,7 @@ GATES = (
         silo_right="billing",
         needs=("crm", "billing"),
         base=ARR,
+        touches=REVENUE,
     ),
     Gate(
         gap_type="paying_without_crm",
@@ -105,6 +109,7 @@ GATES = (
         silo_right="crm",
         needs=("crm", "billing"),
         base=ARR,
+        touches=REVENUE,
     ),
     Gate(
         gap_type="churned_but_customer",
@@ -152,6 +157,7 @@ GATES = (
         silo_right="billing",
         needs=("crm", "billing"),
         base=ARR,
+        touches=(*REVENUE, "attribution", "forecast", "forecast_error"),
     ),
     Gate(
         gap_type="duplicate_people",
@@ -188,5 +194,6 @@ GATES = (
         silo_left="billing",
         silo_right="billing",
         needs=("billing",),
+        touches=REVENUE,
     ),
 )

@@ -17,8 +17,9 @@ import gates_company as company
 import pytest
 from gates_company import AS_OF, SOURCES, at
 
-from expectations.catalogue import GATES, SQL
+from expectations.catalogue import GATES, REVENUE, SQL
 from expectations.engine import GateReport, evaluate
+from expectations.register import Acceptance
 from ingestion.core import load_source
 from sandbox.api import mailchimp
 from sandbox.world import Campaign, Recipient, World
@@ -42,8 +43,17 @@ def warehouse(healthy: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(healthy, tmp_path / "warehouse.duckdb"))
 
 
-def gates(warehouse: Path, later: timedelta = timedelta(0)) -> GateReport:
-    return evaluate(warehouse, warehouse.with_name("register.parquet"), SOURCES, AS_OF + later, "USD")
+def gates(
+    warehouse: Path, later: timedelta = timedelta(0), acceptance: Acceptance | None = None
+) -> GateReport:
+    return evaluate(
+        warehouse,
+        warehouse.with_name("register.parquet"),
+        SOURCES,
+        AS_OF + later,
+        "USD",
+        acceptance=acceptance,
+    )
 
 
 def broken(report: GateReport) -> set[str]:
@@ -308,14 +318,56 @@ def test_bridge_that_does_not_close_holds(statement: str, key: str, warehouse: P
 
 
 @pytest.mark.parametrize(("amount", "holds"), [("1212", False), ("1212.01", True)])
-def test_critical_gap_holds_publication_past_one_percent_of_arr(
+def test_critical_gap_holds_what_it_touches_past_one_percent_of_arr(
     amount: str, holds: bool, warehouse: Path
 ) -> None:
     remodelled(add("crm.opportunities", **LATE_WIN | {"amount": Decimal(amount)}))(warehouse)
     report = gates(warehouse)
     assert result(report, "won_without_billing").holds is holds
     assert report.held is holds
-    assert ("holds publication back" in result(report, "won_without_billing").message) is holds
+    assert ("holds back revenue, " in result(report, "won_without_billing").message) is holds
+    assert [row["holds"] for row in register(warehouse)] == [", ".join(REVENUE) if holds else None]
+
+
+def test_a_source_in_doubt_holds_all_of_its_silo(warehouse: Path, healthy: Path) -> None:
+    execute(warehouse, "delete from email.events where occurred_at > '2025-12-20'")
+    assert "holds back KPIs of the silo" in result(gates(warehouse), "stale_source").message
+    assert [row["holds"] for row in register(warehouse)] == ["silo:email"]
+    company.restore(warehouse, healthy)
+    gates(warehouse, HOUR)
+    assert [row["holds"] for row in register(warehouse)] == [None]
+
+
+def test_every_gate_that_holds_by_money_says_which_figures_it_touches() -> None:
+    weighing = [gate for gate in GATES if gate.severity == "critical" and gate.base is not None]
+    assert weighing and [gate.gap_type for gate in weighing if not gate.touches] == []
+
+
+def test_what_is_accepted_holds_nothing_until_it_comes_back(warehouse: Path, healthy: Path) -> None:
+    remodelled(add("crm.opportunities", **LATE_WIN | {"amount": Decimal(5000)}))(warehouse)
+    shutil.copy(warehouse, warehouse.with_name("corrupt.duckdb"))
+    assert gates(warehouse).held
+    accepted = Acceptance(("won_without_billing",), "ann", "billed by hand")
+    report = gates(warehouse, HOUR, accepted)
+    found = result(report, "won_without_billing")
+    assert (found.passed, found.holds, report.held) == (False, False, False)
+    assert "1 of them accepted" in found.message
+    assert not gates(warehouse, 2 * HOUR).held
+    [row] = register(warehouse)
+    assert (row["holds"], row["accepted_at"], row["accepted_by"], row["accepted_because"]) == (
+        *(None, AS_OF + HOUR),
+        *("ann", "billed by hand"),
+    )
+    add("crm.opportunities", **LATE_WIN | {"opportunity_id": "d6", "amount": Decimal(5000)})(warehouse)
+    company.model(warehouse)
+    report = gates(warehouse, 3 * HOUR)
+    assert report.held
+    assert "1 of them accepted" in result(report, "won_without_billing").message
+    assert [row["holds"] is None for row in register(warehouse)] == [True, False]
+    company.restore(warehouse, healthy)
+    assert not gates(warehouse, 4 * HOUR).held
+    company.restore(warehouse, warehouse.with_name("corrupt.duckdb"))
+    assert gates(warehouse, 5 * HOUR).held
 
 
 def test_money_in_other_currencies_is_weighed_in_the_reporting_one(warehouse: Path) -> None:
