@@ -44,17 +44,31 @@ stage_positions as (
 
 ),
 
+common as (
+
+    select sum(hash(stage, stage_position)) as stages from stage_positions
+
+),
+
 fingerprints as (  -- noqa: ST03
 
     select
-        journey_id,
+        events.journey_id,
         hash(
-            sum(hash(step, stage, account, person, occurred_at, silo, source, record_id, is_imputed)),
-            (select sum(hash(stage, stage_position)) from stage_positions)
+            sum(hash(
+                {%- for column in [
+                    'step', 'stage', 'account', 'person', 'occurred_at', 'silo', 'source', 'record_id',
+                ] %}
+                events.{{ column }},
+                {%- endfor %}
+                events.is_imputed
+            )),
+            common.stages
         ) as fingerprint
 
     from events
-    group by journey_id
+    cross join common
+    group by events.journey_id, common.stages
 
 ),
 
