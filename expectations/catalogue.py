@@ -21,7 +21,7 @@ class Gate:
 
     gap_type: str
     place: str  # source: at the doors; seam: between two silos; kpi: inside the figures
-    severity: str  # critical: may hold publication; high: warns; medium: into the digest
+    severity: str  # critical: may hold KPIs back; high: warns; medium: into the digest
     owner_team: str
     what: str  # what a found row means, after a number
     why: str  # why it matters
@@ -30,6 +30,8 @@ class Gate:
     silo_right: str | None = None
     needs: tuple[str, ...] = ()  # silos that must be configured
     base: str | None = None  # query of the KPI amount that money at risk is compared with
+    # Subjects of KPIs (kpi_definitions.subject) in doubt meanwhile; none: all KPIs of the silos found.
+    touches: tuple[str, ...] = ()
 
     @property
     def sql(self) -> str:
@@ -38,10 +40,12 @@ class Gate:
 
     @property
     def holds_whenever_found(self) -> bool:
-        """Whether a single row is enough to hold publication: a critical gap without a KPI to weigh it by."""
+        """Whether a single row is enough to hold KPIs back: a critical gap without a KPI to weigh it by."""
         return self.severity == "critical" and self.base is None
 
 
+REVENUE = ("revenue", "revenue_month", "intra_period", "growth", "acquisition", "renewals")
+SALES = ("sales", "pipeline", "quota", "forecast", "forecast_error", "attribution")
 ARR = "select 12 * coalesce(sum(mrr_reporting), 0) from gate_mrr_now"
 
 GATES = (
@@ -89,7 +93,6 @@ GATES = (
         what="day(s) on which far less arrived than on any such weekday of two months",
         why="a connector that returns a part of its records raises no error anywhere",
         fix="read the days again with --since; if they stay empty, look at the vendor's own counts",
-        base=ARR,
     ),
     Gate(
         gap_type="impossible_dates",
@@ -105,12 +108,13 @@ GATES = (
         place="source",
         severity="critical",
         owner_team="finance",
-        what="currency(ies) in use on days without an exchange rate",
-        why="without a rate the amounts drop out of every total, with an old one they are wrong",
+        what="currency(ies) in use long after their last exchange rate",
+        why="their amounts are converted at a rate of another time",
         fix="add the days to finance's list of rates",
         silo_left="finance",
         silo_right="finance",
         base=ARR,
+        touches=(*REVENUE, *SALES, "billing", "open_pipeline", "due_pipeline"),
     ),
     Gate(
         gap_type="won_without_billing",
@@ -124,6 +128,7 @@ GATES = (
         silo_right="billing",
         needs=("crm", "billing"),
         base=ARR,
+        touches=REVENUE,
     ),
     Gate(
         gap_type="paying_without_crm",
@@ -137,6 +142,7 @@ GATES = (
         silo_right="crm",
         needs=("crm", "billing"),
         base=ARR,
+        touches=REVENUE,
     ),
     Gate(
         gap_type="churned_but_customer",
@@ -184,6 +190,7 @@ GATES = (
         silo_right="billing",
         needs=("crm", "billing"),
         base=ARR,
+        touches=(*REVENUE, "attribution", "forecast", "forecast_error"),
     ),
     Gate(
         gap_type="duplicate_people",
@@ -221,6 +228,7 @@ GATES = (
         silo_right="billing",
         needs=("crm", "billing"),
         base=ARR,
+        touches=SALES,
     ),
     Gate(
         gap_type="customer_but_charged",
@@ -234,6 +242,7 @@ GATES = (
         silo_right="billing",
         needs=("crm", "billing"),
         base=ARR,
+        touches=REVENUE,
     ),
     Gate(
         gap_type="unsubscribed_but_mailable",
@@ -247,6 +256,7 @@ GATES = (
         silo_right="crm",
         needs=("crm", "email"),
         base=ARR,
+        touches=("email",),
     ),
     Gate(
         gap_type="won_without_subscription",
@@ -499,5 +509,6 @@ GATES = (
         silo_left="billing",
         silo_right="billing",
         needs=("billing",),
+        touches=REVENUE,
     ),
 )

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from expectations import facts, register
 from expectations.catalogue import GATES, Gate
 from expectations.facts import Source
+from expectations.register import Acceptance
 
 if TYPE_CHECKING:
     from expectations.duckdb_engine import Session
     from settings.config import Config
     from settings.paths import Home
 
-#: A critical gap holds publication once its money at risk passes this share of its KPI.
+#: A critical gap holds KPIs once its money at risk passes this share of its KPI.
 HOLD_SHARE = Decimal("0.01")
 
 _FOUND = """
@@ -62,7 +63,18 @@ from complete"""
 
 _EXPECT_NONE = "select * from {batch} where gap_type = '$gap_type'"
 
-_MONEY = "select gap_type, coalesce(sum(money_at_risk), 0) from gate_found group by gap_type"
+# What somebody has accepted holds nothing back until it is resolved; should it come back, it is a new gap.
+_MONEY = """
+with accepted as (
+    select gap_key from gaps.register where resolved_at is null and accepted_at is not null
+)
+select
+    gap_type,
+    coalesce(sum(money_at_risk), 0),
+    count(*) filter (where gap_key not in (from accepted)),
+    coalesce(sum(money_at_risk) filter (where gap_key not in (from accepted)), 0)
+from gate_found
+group by gap_type"""
 
 _EXAMPLES = """
 select
@@ -85,7 +97,7 @@ class GateResult:
     found: int
     money_at_risk: Decimal
     base: Decimal | None  # the KPI amount the money is compared with
-    holds: bool  # whether it keeps the marts from being published
+    holds: bool  # whether it keeps the KPIs it touches at their last good value
     message: str
 
 
@@ -98,15 +110,18 @@ class GateReport:
 
     @property
     def held(self) -> bool:
-        """Whether any gate holds publication back."""
+        """Whether any gate holds KPIs back."""
         return any(result.holds for result in self.results)
 
 
-def run_gates(home: Home, config: Config, as_of: datetime) -> GateReport:
+def run_gates(
+    home: Home, config: Config, as_of: datetime, acceptance: Acceptance | None = None
+) -> GateReport:
     """Evaluate every gate whose silos are configured and bring the register up to date.
 
-    In: the warehouse with contract, identity and core models built. Out: the report; `gaps.register` in the
-    warehouse, and its copy in the file `home.register`. All or nothing.
+    In: the warehouse with contract, identity and core models built; the gaps somebody accepts as they are, if
+    any. Out: the report; `gaps.register` in the warehouse, and its copy in the file `home.register`. All or
+    nothing.
     """
     sources = [
         Source(source.name, source.silo, source.type == "files", source.max_age_days)
@@ -120,6 +135,7 @@ def run_gates(home: Home, config: Config, as_of: datetime) -> GateReport:
         config.company.currency,
         config.thresholds.hold_share,
         config.company.timezone,
+        acceptance,
     )
 
 
@@ -131,6 +147,7 @@ def evaluate(
     currency: str,
     hold_share: Decimal = HOLD_SHARE,
     timezone: str = "UTC",
+    acceptance: Acceptance | None = None,
 ) -> GateReport:
     """Evaluate the gates on a warehouse file. See `run_gates`."""
     from expectations.duckdb_engine import Session  # imports Great Expectations: seconds
@@ -141,10 +158,17 @@ def evaluate(
     try:
         with Session(warehouse, timezone) as session:
             facts.prepare(session, sources, as_of, currency)
+            register.create(session)
             _find(session, gates)
             validation = _validate(session, gates)
-            results = _judge(session, gates, validation, hold_share, currency)
             register.merge(session, [gate.gap_type for gate in gates], as_of)
+            if acceptance is not None:
+                register.accept(session, acceptance, as_of)
+            results = _judge(session, gates, validation, hold_share, currency)
+            holding = {result.gap_type for result in results if result.holds}
+            register.hold(
+                session, {gate.gap_type: gate.touches for gate in gates if gate.gap_type in holding}
+            )
             written = register.export(session, register_file)
         os.replace(written, register_file)  # noqa: PTH105
     except BaseException:
@@ -204,15 +228,15 @@ def _validate(session: Session, gates: Collection[Gate]) -> dict[str, Any]:
 def _judge(
     session: Session, gates: Collection[Gate], validation: dict[str, Any], hold_share: Decimal, currency: str
 ) -> list[GateResult]:
-    money = {row[0]: Decimal(row[1]) for row in session.rows(_MONEY)}
+    sums = {row[0]: row[1:] for row in session.rows(_MONEY)}
     results = []
     for gate in gates:
         found = validation["unexpected_rows"][gate.gap_type]
-        at_risk = money.get(gate.gap_type, Decimal(0))
+        at_risk, counting, money_counting = sums.get(gate.gap_type, (Decimal(0), 0, Decimal(0)))
         base = Decimal(session.rows(gate.base)[0][0]) if gate.base else None
         holds = False
-        if found and gate.severity == "critical":
-            holds = gate.holds_whenever_found or at_risk > hold_share * (base or 0)
+        if counting and gate.severity == "critical":
+            holds = gate.holds_whenever_found or money_counting > hold_share * (base or 0)
         results.append(
             GateResult(
                 gap_type=gate.gap_type,
@@ -224,7 +248,9 @@ def _judge(
                 money_at_risk=at_risk,
                 base=base,
                 holds=holds,
-                message=_message(session, gate, found, at_risk, base, holds, hold_share, currency),
+                message=_message(
+                    session, gate, found, found - counting, at_risk, base, holds, hold_share, currency
+                ),
             )
         )
     return results
@@ -234,6 +260,7 @@ def _message(
     session: Session,
     gate: Gate,
     found: int,
+    accepted: int,
     at_risk: Decimal,
     base: Decimal | None,
     holds: bool,
@@ -249,8 +276,11 @@ def _message(
     if at_risk:
         share = f", {100 * at_risk / base:.2f} % of {base:,.2f}" if base else ""
         parts.append(f"{at_risk:,.2f} {currency} at risk{share}")
+    if accepted:
+        parts.append(f"{accepted} of them accepted")
     if holds:
         limit = "" if gate.holds_whenever_found else f": more than {100 * hold_share:.4g} %"
-        parts.append(f"holds publication back{limit}")
-    parts.append(f"{gate.why}. Fix ({gate.owner_team}): {gate.fix}. All of them: revops gaps")
+        parts.append(f"holds back {', '.join(gate.touches) or 'KPIs of the silo'}{limit}")
+    otherwise = f". Or publish all the same: --accept {gate.gap_type} --reason" if holds else ""
+    parts.append(f"{gate.why}. Fix ({gate.owner_team}): {gate.fix}{otherwise}. All of them: revops gaps")
     return ". ".join(parts)

@@ -8,13 +8,24 @@ register has seen can move `first_seen_at` back, and never undoes what later run
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from expectations.duckdb_engine import Session
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """Whose decision it is that gaps of some types, as they are now, hold no figures back, and why."""
+
+    gap_types: tuple[str, ...]
+    by: str
+    because: str
+
 
 CREATE = """
 create table if not exists gaps.register (
@@ -37,6 +48,14 @@ create table if not exists gaps.register (
     grace_until timestamptz,
     gap_key text not null
 )"""
+
+#: What registers of older releases lack, in the order of new ones.
+_ADDED = {
+    "holds": "text",  # what its type holds back: subjects of KPIs, or silo:<name> for all of a silo
+    "accepted_at": "timestamptz",
+    "accepted_by": "text",
+    "accepted_because": "text",
+}
 
 # A gap's present row is the one that no later run has closed.
 _MATCH = """
@@ -101,6 +120,24 @@ where found.gap_id is null
 order by gap_id""",
 )
 
+_HOLD = """
+update gaps.register
+set holds = coalesce(
+    $touches, concat_ws(', ', 'silo:' || silo_left, 'silo:' || nullif(silo_right, silo_left))
+)
+where
+    gap_key in (select gap_key from gate_found where gap_type = $gap_type)
+    and resolved_at is null
+    and accepted_at is null"""
+
+_ACCEPT = """
+update gaps.register
+set accepted_at = $as_of, accepted_by = $by, accepted_because = $because
+where
+    gap_key in (select gap_key from gate_found where gap_type = $gap_type)
+    and resolved_at is null
+    and accepted_at is null"""
+
 _EXPORT = """
 copy (from gaps.register order by gap_type, key_left, key_right, first_seen_at, gap_id)
 to '$file' (format parquet)"""
@@ -110,6 +147,8 @@ def create(session: Session) -> None:
     """Make the register in the warehouse, if it is not there."""
     session.run("create schema if not exists gaps")
     session.run(CREATE)
+    for column, kind in _ADDED.items():
+        session.run(f"alter table gaps.register add column if not exists {column} {kind}")
 
 
 def merge(session: Session, evaluated: Iterable[str], as_of: datetime) -> None:
@@ -123,6 +162,20 @@ def merge(session: Session, evaluated: Iterable[str], as_of: datetime) -> None:
         session.run("insert into gate_evaluated values ($gap_type)", {"gap_type": gap_type})
     for statement in (_MATCH, *_STEPS):
         session.run(statement, {"as_of": as_of})
+
+
+def hold(session: Session, holding: Mapping[str, Sequence[str]]) -> None:
+    """Write down which gaps hold what back: gap type -> subjects of KPIs, none for all of the silos found."""
+    session.run("update gaps.register set holds = null where holds is not null")
+    for gap_type, touches in holding.items():
+        session.run(_HOLD, {"gap_type": gap_type, "touches": ", ".join(touches) or None})
+
+
+def accept(session: Session, acceptance: Acceptance, as_of: datetime) -> None:
+    """Write down who takes the open gaps of some types for what they are; they hold nothing while open."""
+    for gap_type in acceptance.gap_types:
+        given = {"gap_type": gap_type, "by": acceptance.by, "because": acceptance.because, "as_of": as_of}
+        session.run(_ACCEPT, given)
 
 
 def export(session: Session, file: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The `revops` command. Exit codes: 0 done, 1 failed, 2 a gate held publication back."""
+"""The `revops` command. Exit codes: 0 done, 1 failed, 2 a gate held KPIs at their last good value."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Silo(StrEnum):
 
 
 class HeldError(Exception):
-    """A gate held publication back; everything has been said already."""
+    """A gate held KPIs back; everything has been said already."""
 
 
 ConfigOption = Annotated[
@@ -95,6 +95,13 @@ def run(
     until: Annotated[
         datetime | None, typer.Option(help="With --since: nothing from then on, which comes in its own time.")
     ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GAP_TYPE", help="Let its gaps, as they are now, hold no KPIs back; repeatable."
+        ),
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="With --accept: why.")] = None,
     config: ConfigOption = None,
     format: ReportOption = ReportFormat.table,
 ) -> None:
@@ -102,12 +109,14 @@ def run(
     from rich.console import Console
 
     from orchestration import pipeline_screen, reading
+    from orchestration.accepting import accepting_tags
     from orchestration.environment import load_environment
     from orchestration.scope import scope
 
     environment = load_environment(config)
     asked = scope(environment, source, table, since, until)
-    report = pipeline_screen.run_watched(environment, Console(file=sys.stderr), asked)
+    accepted = accepting_tags(accept or [], reason)
+    report = pipeline_screen.run_watched(environment, Console(file=sys.stderr), asked, accepted)
     if format is ReportFormat.table:
         pipeline_screen.show(environment, report, Console())
     else:
@@ -125,6 +134,10 @@ def kpis(
     period: Annotated[Period | None, typer.Option(help="Only periods of this length.")] = None,
     kpi: Annotated[str | None, typer.Option(help="Only this KPI.")] = None,
     by: Annotated[str, typer.Option(help="Segment: team, owner, region, product ...")] = "all",
+    as_reported: Annotated[
+        bool,
+        typer.Option("--as-reported", help="Of complete periods, as first published, and what they are now."),
+    ] = False,
     config: ConfigOption = None,
     format: FormatOption = Format.table,
 ) -> None:
@@ -133,7 +146,8 @@ def kpis(
     from orchestration.environment import load_environment
 
     environment = load_environment(config)
-    rows = reading.kpi_values(environment.home, kpi, period and period.value, by)
+    read = reading.reported_kpis if as_reported else reading.kpi_values
+    rows = read(environment.home, kpi, period and period.value, by)
     if format is Format.table:
         _console().print(screens.kpis(rows, environment.config.company.name))
     else:
@@ -152,6 +166,12 @@ def explain(
     segment: Annotated[
         str | None, typer.Option(help="One part of the company, such as team=EMEA; default: all of it.")
     ] = None,
+    restated: Annotated[
+        bool,
+        typer.Option(
+            "--restated", help="What it was when first published, and which records moved it since."
+        ),
+    ] = False,
     config: ConfigOption = None,
     format: FormatOption = Format.table,
 ) -> None:
@@ -160,19 +180,23 @@ def explain(
     csv is all records behind the figure; json has them, too. Reads the warehouse on this machine, which is
     ahead of what is published while a gate holds it back.
     """
-    from orchestration import explain_screen, reading
+    from orchestration import explain_restated, explain_screen, reading
     from orchestration.environment import load_environment
     from orchestration.explain import explain
 
     environment = load_environment(config)
     answer = explain(environment.home, kpi, period, segment, environment.config.company.fiscal_year_start)
+    rows, shown = explain_screen.record_rows, explain_screen.parts
+    if restated:
+        answer = explain_restated.restated(environment.home, answer)
+        rows, shown = explain_restated.record_rows, explain_restated.parts
     if format is Format.json:
         typer.echo(reading.as_json(answer))
     elif format is Format.csv:
-        _write(explain_screen.record_rows(answer), format)
+        _write(rows(answer), format)
     else:
         console = _console()
-        for part in explain_screen.parts(answer):
+        for part in shown(answer):
             console.print(part)
 
 

@@ -66,8 +66,8 @@ def _figures(answer: Row) -> Table:
             table.add_row(name, "-", "-", "-", "-", "-")
             continue
         table.add_row(
-            *(name, figure(row["value"], answer["unit"]), _plain(row["numerator"])),
-            *(_plain(row["denominator"]), f"{row['coverage']:.1%}", row["gate_status"]),
+            *(name, figure(row["value"], answer["unit"]), plain(row["numerator"])),
+            *(plain(row["denominator"]), f"{row['coverage']:.1%}", row["gate_status"]),
         )
     table.add_row("change", _signed(answer["change"], answer["unit"]), "", "", "", "")
     return table
@@ -76,7 +76,7 @@ def _figures(answer: Row) -> Table:
 def _made_of(answer: Row) -> Table:
     table = Table(answer["kpi"] + " is no sum over records; near to it", "value", "the period before")
     for part in answer["parts"]:
-        table.add_row(part["kpi"], _plain(part["value"]), _plain(part["previous"]))
+        table.add_row(part["kpi"], plain(part["value"]), plain(part["previous"]))
     table.caption = f"Explain one of them: revops explain {answer['parts'][0]['kpi']}"
     return table
 
@@ -89,7 +89,7 @@ def _records(answer: Row) -> Table:
         key = " ".join(part for part in (row["source"], row["record_id"]) if part)
         table.add_row(
             *(row["record_type"], escape(key), escape(row["name"] or "-"), f"{row['happened_on']}"),
-            *(_plain(row["numerator"]), _plain(row["denominator"])),
+            *(plain(row["numerator"]), plain(row["denominator"])),
         )
     if len(records) > MOST:
         table.caption = f"{len(records) - MOST} more are in --format csv and --format json"
@@ -117,11 +117,11 @@ def _contributions(answer: Row, segment: str, rows: list[Row]) -> Table:
 
 
 def _part(row: Row, prefix: str, is_ratio: bool) -> str:
-    over = f" / {_plain(row[prefix + 'denominator'])}" if is_ratio else ""
-    return f"{_plain(row[prefix + 'numerator'])}{over}"
+    over = f" / {plain(row[prefix + 'denominator'])}" if is_ratio else ""
+    return f"{plain(row[prefix + 'numerator'])}{over}"
 
 
-def _plain(value: Decimal | None) -> str:
+def plain(value: Decimal | None) -> str:
     """A number without the noughts of its column."""
     if value is None:
         return "-"

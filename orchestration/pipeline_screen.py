@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -12,10 +13,12 @@ from orchestration.run import RunReport, run
 from orchestration.scope import Scope
 
 
-def run_watched(environment: Environment, console: Console, scope: Scope | None) -> RunReport:
-    """Run the pipeline, or the part of it in `scope`, with a progress bar a step."""
+def run_watched(
+    environment: Environment, console: Console, scope: Scope | None, accepted: Mapping[str, str]
+) -> RunReport:
+    """Run the pipeline as `orchestration.run` does, with a progress bar a step."""
     with screens.progress(console) as tell:
-        return run(environment, tell, scope)
+        return run(environment, tell, scope, accepted)
 
 
 def show(environment: Environment, report: RunReport, console: Console) -> None:
@@ -29,12 +32,11 @@ def show(environment: Environment, report: RunReport, console: Console) -> None:
     console.print(screens.gaps_by_severity(report.gates))
     current = environment.home.marts / "current.duckdb"
     if report.status == "held":
-        console.print("[bold red]Publication is held back:")
+        held = ", ".join(reading.held_kpis(environment.home))
+        said = "[bold red]Held at their last good value, as not to be trusted now:[/bold red]"
+        console.print(said, held, soft_wrap=True)
         for message in report.holding:
             console.print(f"  {message}", markup=False)
-        still = f"{current} still shows the run before." if current.exists() else "Nothing is published yet."
-        console.print(still, soft_wrap=True)
-        return
     title = f"{environment.config.company.name}, as of {report.as_of}"
     console.print(screens.kpis(_headline_rows(environment), title))
     console.print(f"Marts: {current}", soft_wrap=True)
@@ -52,7 +54,8 @@ def summary(environment: Environment, report: RunReport) -> dict[str, Any]:
         "gates": report.gates,
         "warnings": report.warnings,
         "errors": report.errors,
-        "kpis": _headline_rows(environment) if report.status == "done" else [],
+        "kpis": _headline_rows(environment) if report.status != "failed" else [],
+        "held": reading.held_kpis(environment.home) if report.status == "held" else [],
         "marts": str(environment.home.marts / "current.duckdb"),
         "parquet": str(environment.home.marts / "parquet"),
     }

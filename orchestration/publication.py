@@ -1,4 +1,4 @@
-"""Publication as an asset: only when no gate holds it back."""
+"""Publication as an asset, and as its check whether a gate holds KPIs at their last good value."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ CHECK = "published"
 
 
 def build_assets(environment: Environment, marts: list[dg.AssetKey]) -> dg.AssetsDefinition:
-    """The published copy of `marts`. Held back, it is not materialized and its check is red."""
+    """The published copy of `marts`. Its check is red while a gate holds KPIs back."""
 
     @dg.multi_asset(
         name="publish",
@@ -25,35 +25,36 @@ def build_assets(environment: Environment, marts: list[dg.AssetKey]) -> dg.Asset
                 description=f"The marts that BI reads: {environment.home.marts / 'current.duckdb'}.",
                 group_name="published",
                 kinds={"duckdb", "parquet"},
-                skippable=True,
             )
         ],
         check_specs=[
-            dg.AssetCheckSpec(CHECK, asset=PUBLISHED, description="No gate holds publication back.")
+            dg.AssetCheckSpec(
+                CHECK, asset=PUBLISHED, description="No gate holds KPIs at their last good value."
+            )
         ],
         required_resource_keys={WRITER},
         pool=POOL,
     )
     def publish_marts(
         context: dg.AssetExecutionContext,
-    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    ) -> Iterator[dg.MaterializeResult]:
+        done = publish(environment.home, instant_of(context, environment))
         holding = [gate["message"] for gate in read_verdict(environment.home)["gates"] if gate["holds"]]
-        if not holding:
-            done = publish(environment.home, instant_of(context, environment))
-            yield dg.MaterializeResult(
-                asset_key=PUBLISHED,
-                metadata={
-                    "rows": sum(done.rows.values()),
-                    "tables": len(done.rows),
-                    "database": str(done.database),
-                },
-            )
-        yield dg.AssetCheckResult(
-            check_name=CHECK,
+        yield dg.MaterializeResult(
             asset_key=PUBLISHED,
-            passed=not holding,
-            severity=dg.AssetCheckSeverity.ERROR,
-            description="; ".join(holding) or "published",
+            metadata={
+                "rows": sum(done.rows.values()),
+                "tables": len(done.rows),
+                "database": str(done.database),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=CHECK,
+                    passed=not holding,
+                    severity=dg.AssetCheckSeverity.ERROR,
+                    description="; ".join(holding) or "published",
+                )
+            ],
         )
 
     return publish_marts

@@ -1,7 +1,8 @@
 """Publishes the marts: a database and Parquet files that BI reads while the pipeline writes elsewhere.
 
-In: schema `marts` of the warehouse. Out: `marts/current.duckdb` and `marts/parquet`, two links that are
-swapped to a finished new version in one step each; readers of the old version keep it. Who reads several
+In: schema `marts` of the warehouse; what is published, of which held KPIs keep their values; what was
+published first of past periods (`reported`). Out: `marts/current.duckdb` and `marts/parquet`, two links that
+are swapped to a finished new version in one step each; readers of the old version keep it. Who reads several
 Parquet files as one state resolves the link first. A publication that fails leaves nothing behind.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration import held, reported
 from settings.errors import UserError
 from settings.paths import Home
 
@@ -46,7 +48,7 @@ def publish(home: Home, as_of: datetime) -> Publication:
     try:
         shutil.rmtree(part, ignore_errors=True)
         (part / "parquet").mkdir(parents=True)
-        rows = _copy(home.warehouse, part)
+        rows = _copy(home, part, as_of)
         part.rename(version)
         database, parquet = home.marts / "current.duckdb", home.marts / "parquet"
         _point(database, version / DATABASE)
@@ -56,6 +58,13 @@ def publish(home: Home, as_of: datetime) -> Publication:
         raise UserError(
             f"the marts could not be published to {home.marts}: {_reason(exc)}. What was published before is "
             "as it was; free space or mend the folder's rights, and run again"
+        ) from exc
+    try:
+        reported.remember(home, as_of)
+    except duckdb.Error as exc:
+        raise UserError(
+            f"the marts are published, but {home.warehouse} could not keep what was published first: "
+            f"{_reason(exc)}. Free space and run again, which makes up for it"
         ) from exc
     for old in sorted(_versions(home), key=_number)[:-KEPT_VERSIONS]:
         shutil.rmtree(old, ignore_errors=True)
@@ -71,24 +80,33 @@ def _number(version: Path) -> int:
     return int(version.name.split("-")[0])
 
 
-def _copy(warehouse: Path, folder: Path) -> dict[str, int]:
+def _copy(home: Home, folder: Path, as_of: datetime) -> dict[str, int]:
     """Every mart, with the comments that say what it holds, as a database and as Parquet."""
     rows: dict[str, int] = {}
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
-        connection.execute(f"attach {_text(warehouse)} as warehouse (read_only)")
+        connection.execute(f"attach {_text(home.warehouse)} as warehouse (read_only)")
         connection.execute(
             f"attach {_text(folder / DATABASE)} as published (storage_version '{STORAGE_VERSION}')"
         )
         connection.execute(f"create schema published.{SCHEMA}")
-        for table, comment in _tables(connection):
+        former = home.marts / "current.duckdb"
+        if former.exists():
+            connection.execute(f"attach {_text(former.resolve())} as former (read_only)")
+        held.last_good(connection, former.exists())
+        reported.first_published(connection, former.exists(), as_of)
+        copied = {
+            table: (f"warehouse.{SCHEMA}.{_name(table)}", comment, _columns(connection, table))
+            for table, comment in _tables(connection)
+        }
+        copied[held.TABLE] = (f"temp.{held.TABLE}", *copied[held.TABLE][1:])
+        copied[reported.TABLE] = f"temp.{reported.TABLE}", reported.COMMENT, list(reported.COLUMNS.items())
+        for table, (origin, comment, columns) in copied.items():
             target = f"published.{SCHEMA}.{_name(table)}"
-            connection.execute(
-                f"create table {target} as from warehouse.{SCHEMA}.{_name(table)} order by all"
-            )
+            connection.execute(f"create table {target} as from {origin} order by all")
             if comment:
                 connection.execute(f"comment on table {target} is {_text(comment)}")
-            for column, said in _columns(connection, table):
+            for column, said in columns:
                 connection.execute(f"comment on column {target}.{_name(column)} is {_text(said)}")
             file = folder / "parquet" / f"{table}.parquet"
             connection.execute(f"copy {target} to {_text(file)} (format parquet, compression zstd)")

@@ -41,10 +41,49 @@ def kpi_values(home: Home, kpi: str | None, period: str | None, by: str) -> list
         )
 
 
+def reported_kpis(home: Home, kpi: str | None, period: str | None, by: str) -> list[Row]:
+    """What was published first of each complete period, in order; `restated` is its value now.
+
+    `change` is what that is more; none where either has no value. Raises `UserError` as `kpi_values` does.
+    """
+    with _marts(home) as marts:
+        _must_be_one_of(marts, "--kpi", kpi, "select kpi from marts.kpi_reported")
+        _must_be_one_of(marts, "--by", by, "select segment from marts.kpi_reported")
+        return rows_of(
+            marts,
+            """
+            select
+                reported.*,
+                vals.value as restated,
+                vals.value - reported.value as change
+            from marts.kpi_reported as reported
+            left join marts.kpi_values as vals using (kpi, period, period_start, segment, segment_value)
+            left join marts.kpi_definitions as definitions using (kpi)
+            where
+                reported.segment = $segment
+                and ($kpi is null or kpi = $kpi)
+                and ($period is null or period = $period)
+            order by definitions.position, period, period_start, segment_value
+            """,
+            {"segment": by, "kpi": kpi, "period": period},
+        )
+
+
 def headlines(home: Home) -> list[str]:
     """The ten KPIs, as far as the configured silos give them."""
     with _marts(home) as marts:
         found = rows_of(marts, "select kpi from marts.kpi_definitions where is_headline")
+    return [row["kpi"] for row in found]
+
+
+def held_kpis(home: Home) -> list[str]:
+    """KPIs that the last run published at their last good value, in order."""
+    with _marts(home) as marts:
+        found = rows_of(
+            marts,
+            "select kpi from marts.kpi_definitions"
+            " where kpi in (select kpi from marts.kpi_values where gate_status = 'held') order by position",
+        )
     return [row["kpi"] for row in found]
 
 

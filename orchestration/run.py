@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +44,7 @@ class RunReport:
 
     @property
     def holding(self) -> list[str]:
-        """What the gates that hold publication back say."""
+        """What the gates that hold KPIs back say."""
         return [gate["message"] for gate in self.gates if gate["holds"]]
 
 
@@ -63,9 +63,15 @@ def sandbox_running(environment: Environment) -> Iterator[None]:
         yield
 
 
-def run(environment: Environment, watch: Watcher, scope: Scope | None = None) -> RunReport:
+def run(
+    environment: Environment,
+    watch: Watcher,
+    scope: Scope | None = None,
+    accepted: Mapping[str, str] | None = None,
+) -> RunReport:
     """The whole pipeline once, or with `scope` all of it but the loads of the other sources.
 
+    `accepted` are the tags that say which gaps hold nothing back, of `orchestration.accepting`.
     Raises `UserError` for what stops it before it begins; what goes wrong in a step is in the report.
     """
     started = time.monotonic()
@@ -78,7 +84,7 @@ def run(environment: Environment, watch: Watcher, scope: Scope | None = None) ->
             build_manifest(environment)
             imports.join()
             watch("prepare", "ends", 1)
-            report = _execute(environment, watch, scope)
+            report = _execute(environment, watch, scope, accepted or {})
     report.seconds = time.monotonic() - started
     return report
 
@@ -94,7 +100,9 @@ def _import_aside(module: str) -> threading.Thread:
     return thread
 
 
-def _execute(environment: Environment, watch: Watcher, scope: Scope | None) -> RunReport:
+def _execute(
+    environment: Environment, watch: Watcher, scope: Scope | None, accepted: Mapping[str, str]
+) -> RunReport:
     import dagster as dg
     from dagster._core.instance.ref import InstanceRef
 
@@ -126,7 +134,7 @@ def _execute(environment: Environment, watch: Watcher, scope: Scope | None) -> R
             run_id=run_id,
             raise_on_error=False,
             asset_selection=selected,
-            tags=scope.tags() if scope is not None else None,
+            tags={**accepted, **(scope.tags() if scope is not None else {})},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     report = RunReport("done" if result.success else "failed")

@@ -67,7 +67,7 @@ def gaps_by_severity(gates: Iterable[Row]) -> Table:
     table = Table("severity", "gap", title="Gaps between the silos", title_justify="left")
     table.add_column("found", justify="right")
     table.add_column("money at risk", justify="right")
-    table.add_column("publication")
+    table.add_column("KPIs")
     order = {"critical": 0, "high": 1, "medium": 2}
     found = sorted((g for g in gates if g["found"]), key=lambda g: (order[g["severity"]], g["gap_type"]))
     for gate in found:
@@ -96,7 +96,12 @@ def kpis(rows: list[Row], title: str) -> Table:
     cells: dict[tuple[str, str], dict[tuple[str, date], str]] = {}
     for row in rows:
         line = cells.setdefault((row["kpi"], row["segment_value"]), {})
-        line[row["period"], row["period_start"]] = figure(row["value"], row["unit"])
+        cell = figure(row["value"], row["unit"])
+        if row.get("gate_status") == "held":
+            cell += " (held)"
+        if row["value"] != row.get("restated", row["value"]):
+            cell += f" (now {figure(row['restated'], row['unit'])})"
+        line[row["period"], row["period_start"]] = cell
     for (kpi, segment), line in cells.items():
         shown = [line.get(period, "") for period in periods]
         table.add_row(kpi, *([segment] if by_segment else []), *shown)
@@ -162,7 +167,7 @@ def bottlenecks(rows: list[Row], currency: str) -> Table:
 def gaps(rows: list[Row]) -> Table:
     """The register."""
     table = Table(title=f"{len(rows)} gaps", title_justify="left")
-    columns = ("severity", "gap", "left", "right", "account", "owner", "since")
+    columns = ("severity", "gap", "left", "right", "account", "owner", "since", "accepted by")
     for column in columns:
         table.add_column(column, overflow="fold")
     table.add_column("money at risk", justify="right")
@@ -173,6 +178,7 @@ def gaps(rows: list[Row]) -> Table:
         table.add_row(
             *(row["severity"], row["gap_type"], _joined(left), _joined(right)),
             *(row["account"] or "-", row["owner_team"], f"{row['first_seen_at']:%Y-%m-%d}"),
+            f"{row['accepted_by']}: {row['accepted_because']}" if row["accepted_at"] else "-",
             f"{money:,.2f} {row['currency']}" if money else "-",
         )
     return table

@@ -130,7 +130,7 @@ class SourceConfig(_Section):
     base_url: str | None = None
     mapping: Path | None = None
     lag_minutes: int = Field(10, ge=0)  # how far back a load looks behind its cursor
-    max_age_days: int | None = Field(None, ge=1)  # the source's SLA: older newest records hold publication
+    max_age_days: int | None = Field(None, ge=1)  # the source's SLA: older newest records hold KPIs
     # Contract table -> column to add to it -> the vendor's field that it is.
     fields: dict[str, dict[str, str]] = Field(default_factory=dict)
 
@@ -223,7 +223,7 @@ class Funnel(_Section):
 class Thresholds(_Section):
     """[thresholds]: the gates' limits."""
 
-    # Share of the KPI's base that money at risk of a critical gap type may reach before it holds publication.
+    # Share of the KPI's base that money at risk of a critical gap type may reach before it holds KPIs back.
     hold_share: Decimal = Field(Decimal("0.01"), ge=0, le=1, strict=False)
 
 

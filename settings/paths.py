@@ -54,7 +54,7 @@ class Home:
 
     @property
     def verdict(self) -> Path:
-        """What the gates said last: whether they hold publication back, and why."""
+        """What the gates said last: whether they hold KPIs back, and why."""
         return self.root / "verdict.json"
 
     def loaded(self, source: str) -> Path:

@@ -1,5 +1,5 @@
--- Currencies in use on days without a rate: none ever before, or only one that is older than two of the usual
--- intervals between rates, and than a week.
+-- Currencies in use on days whose last rate is older than two of the usual intervals between rates, and than a week.
+-- Without any rate at all, the models are not built (dbt's assert_no_amount_without_rate).
 with used as (
     select
         opportunities.currency,
@@ -43,23 +43,19 @@ rhythms as (
 )
 
 select
-    used.currency || case
-        when quoted.rate is null then ''
-        else ' after ' || strftime(quoted.rate_date, '%Y-%m-%d')
-    end as key_left,
+    used.currency || ' after ' || strftime(quoted.rate_date, '%Y-%m-%d') as key_left,
     'in use ' || strftime(min(used.day), '%Y-%m-%d')
     || case when max(used.day) > min(used.day) then ' to ' || strftime(max(used.day), '%Y-%m-%d') else '' end
         as value_left,
-    case when quoted.rate is null then 'no rate' else 'no rate since' end as value_right,
-    -- Nobody knows what it is worth without a rate; counted as it stands, it is weighed at all.
-    round(arg_max(used.total, used.day) * coalesce(quoted.rate, 1), 2) as money_at_risk
+    'no rate since' as value_right,
+    round(arg_max(used.total, used.day) * quoted.rate, 2) as money_at_risk
 from (select currency, day, sum(amount) as total from used group by all) as used
-asof left join quoted
+asof inner join quoted
     on used.currency = quoted.currency and used.day >= quoted.rate_date
 left join rhythms
     on used.currency = rhythms.currency
 cross join gate_run as run
 where
     used.currency <> run.currency
-    and coalesce(used.day - quoted.rate_date > greatest(7, 2 * coalesce(rhythms.usual_days, 0)), true)
+    and used.day - quoted.rate_date > greatest(7, 2 * coalesce(rhythms.usual_days, 0))
 group by used.currency, quoted.rate_date, quoted.rate

@@ -229,18 +229,28 @@ def test_new_fields_are_announced_and_kept_and_stop_nothing(company: Company) ->
             assert kept == [("new",)], table
 
 
-def test_a_held_publication_leaves_the_marts_and_names_gap_and_owner(company: Company) -> None:
-    published, kpis = company.published(), company.json("kpis")
+def test_a_closed_gate_holds_the_figures_it_touches_and_names_gap_and_owner(company: Company) -> None:
+    before = {row_key(row): row for row in company.json("kpis")}
     strict = company.changed("strict.toml", ("[sandbox]", "[thresholds]\nhold_share = 0\n\n[sandbox]"))
     done = strict("run", exits=2)
     assert done.stderr == ""
-    assert "Publication is held back" in done.stdout
-    assert "won deal(s) older than 7 days without a billing customer" in done.stdout
-    assert "finance" in done.stdout.split("Publication is held back")[1]
-    assert company.published() == published
-    assert strict.json("kpis") == kpis
+    held, said = done.stdout.split("Held at their last good value, as not to be trusted now: ")[1].split(
+        "\n", 1
+    )
+    assert "arr" in held.split(", ") and "win_rate" not in held.split(", ")
+    assert "won deal(s) older than 7 days without a billing customer" in said
+    assert "Fix (finance)" in said and "--accept won_without_billing --reason" in said
+    after = {row_key(row): row for row in strict.json("kpis")}
+    assert {row["kpi"] for row in after.values() if row["gate_status"] == "held"} == set(held.split(", "))
+    for key, row in after.items():
+        assert row | {"gate_status": None} == before[key] | {"gate_status": None}
     gaps = strict.json("gaps", "--severity", "critical", "--owner", "finance")
     assert {gap["gap_type"] for gap in gaps} == {"won_without_billing"}
+    assert gaps[0]["holds"].startswith("revenue, ")
+
+
+def row_key(row: dict[str, object]) -> tuple[object, ...]:
+    return tuple(row[part] for part in ("kpi", "period", "period_start", "segment", "segment_value"))
 
 
 def test_wrong_commands_and_reading_before_a_run_exit_with_1(company: Company, tmp_path: Path) -> None:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from revops import ROOT, Revops
 
 DATA = Path(os.environ.get("REVOPS_REAL_DATA") or ROOT.parent / "shared" / "data")
+
+
+def rows(name: str) -> Iterator[dict[str, str]]:
+    """A file of the real data, as it is."""
+    with (DATA / name).open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
 
 
 def example(name: str, folder: Path) -> Revops:
@@ -54,6 +66,48 @@ def test_revenue_by_product_and_region_is_all_of_it(maven: Revops) -> None:
     assert rates == pytest.approx({"West": 0.6394, "Central": 0.6256, "East": 0.6302}, abs=5e-5)
 
 
+#: Segment of kpi_values -> what a deal's is, of its row and its agent's.
+PARTS: dict[str, Callable[[dict[str, str], dict[str, str]], str]] = {
+    "all": lambda deal, agent: "all",
+    "region": lambda deal, agent: agent["regional_office"],
+    "team": lambda deal, agent: agent["manager"],
+    "product": lambda deal, agent: deal["product"].replace("GTXPro", "GTX Pro"),
+}
+
+
+@pytest.mark.parametrize("segment", PARTS)
+def test_every_quarter_of_every_region_manager_and_product_is_as_the_export_says(
+    maven: Revops, segment: str
+) -> None:
+    agents = {row["sales_agent"]: row for row in rows("maven_crm/sales_teams.csv")}
+    closed: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+    for deal in rows("maven_crm/sales_pipeline.csv"):
+        if deal["deal_stage"] in ("Won", "Lost"):
+            part = PARTS[segment](deal, agents[deal["sales_agent"]])
+            year, month, _ = deal["close_date"].split("-")
+            closed[f"{year}-{(int(month) - 1) // 3 * 3 + 1:02}-01", part].append(deal)
+    won = {key: [deal for deal in deals if deal["deal_stage"] == "Won"] for key, deals in closed.items()}
+    true = {
+        "win_rate": {key: len(won[key]) / len(closed[key]) for key in closed},
+        "won_revenue": {key: sum(float(d["close_value"]) for d in won[key]) for key in closed},
+        "sales_cycle_days": {key: statistics.median(map(days, won[key])) for key in closed if won[key]},
+    }
+    for kpi, expected in true.items():
+        found = {
+            (row["period_start"], row["segment_value"]): row["value"]
+            for row in maven.kpi(kpi, "quarter", segment)
+            if row["value"] is not None
+        }
+        # A segment is in every quarter; what sold nothing in one earned nothing.
+        earned = {key: value for key, value in found.items() if value or key in expected}
+        assert earned == pytest.approx(expected, rel=1e-9, abs=1e-9), kpi
+    assert len(closed) >= 4
+
+
+def days(deal: dict[str, str]) -> int:
+    return (date.fromisoformat(deal["close_date"]) - date.fromisoformat(deal["engage_date"])).days
+
+
 def test_a_silo_that_is_not_configured_is_absent(maven: Revops, ravenstack: Revops) -> None:
     sold = {row["kpi"] for row in maven.json("kpis")}
     assert "win_rate" in sold
@@ -73,19 +127,49 @@ def test_a_billing_export_gives_its_known_mrr(ravenstack: Revops) -> None:
     assert mrr["2024-12-01"] == 10_159_608
 
 
+@pytest.mark.parametrize("segment", ["plan", "country"])
+def test_every_quarter_of_every_plan_and_country_is_as_the_export_says(
+    ravenstack: Revops, segment: str
+) -> None:
+    countries = {row["account_id"]: row["country"] for row in rows("ravenstack/ravenstack_accounts.csv")}
+    sold = [
+        row
+        for row in rows("ravenstack/ravenstack_subscriptions.csv")
+        if row["is_trial"] == "FALSE" and float(row["mrr_amount"])
+    ]
+    expected: dict[tuple[str, str], float] = defaultdict(float)
+    for year in (2023, 2024):
+        for first, end in (("01-01", "03-31"), ("04-01", "06-30"), ("07-01", "09-30"), ("10-01", "12-31")):
+            live: dict[str, list[dict[str, Any]]] = defaultdict(list)
+            for row in sold:
+                if row["start_date"] <= f"{year}-{end}" and not "" < row["end_date"] <= f"{year}-{end}":
+                    live[row["account_id"]].append(row)
+            for account, of_account in live.items():
+                largest = max(of_account, key=lambda row: (float(row["mrr_amount"]), row["subscription_id"]))
+                part = largest["plan_tier"] if segment == "plan" else countries[account]
+                expected[f"{year}-{first}", part] += sum(float(row["mrr_amount"]) for row in of_account)
+    found = {
+        (row["period_start"], row["segment_value"]): row["value"]
+        for row in ravenstack.kpi("mrr", "quarter", segment)
+        if row["value"]
+    }
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    assert len(expected) >= 8
+
+
 def test_every_month_of_the_bridge_closes(ravenstack: Revops) -> None:
     with ravenstack.marts() as marts:
-        rows = marts.execute(
+        bridge = marts.execute(
             'select month::text, opening, "new", reactivation, expansion, contraction, churn, fx, closing'
             " from marts.arr_bridge order by month"
         ).fetchall()
     closing = Decimal(0)
-    for _, opening, *movements, end in rows:
+    for _, opening, *movements, end in bridge:
         assert opening == closing
         assert opening + sum(movements) == end
         closing = end
-    december = dict(zip(("new", "expansion", "contraction", "churn"), _of(rows[-1]), strict=True))
-    assert rows[-1][0] == "2024-12-01"
+    december = dict(zip(("new", "expansion", "contraction", "churn"), _of(bridge[-1]), strict=True))
+    assert bridge[-1][0] == "2024-12-01"
     assert december == {"new": 496_667, "expansion": 1_365_101, "contraction": -162_984, "churn": 0}
 
 

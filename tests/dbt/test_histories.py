@@ -182,3 +182,83 @@ def test_what_comes_later_is_not_known_before(warehouse: Warehouse) -> None:
         churned = [("A", date(2024, 4, 1), False), ("P", date(2024, 3, 1), False)]
         assert warehouse.memory.rows(lost) == churned
         assert warehouse.memory.rows(due) == renewed
+
+
+def kpi(warehouse: Warehouse, name: str, period: str = "month") -> dict[str, Any]:
+    """A KPI's values of the whole company by month, as 2024-02."""
+    found = warehouse.memory.rows(
+        "select strftime(period_start, '%Y-%m'), value from marts.kpi_values"
+        f" where kpi = '{name}' and period = '{period}' and segment = 'all' order by all"
+    )
+    return {month: value if value is None else float(value) for month, value in found}
+
+
+def test_an_empty_warehouse_has_no_figures_and_no_errors(warehouse: Warehouse) -> None:
+    warehouse.build({})
+    known = {"marts.kpi_definitions", "marts.kpi_policies", "core.core__fact_totals"}
+    for model in warehouse.chain:
+        if model.table not in known:
+            assert warehouse.memory.rows(f"from {model.table} limit 1") == [], model.table
+    for name, query in warehouse.assertions.items():
+        assert warehouse.memory.rows(query, written(AS_OF)) == [], name
+
+
+def test_a_month_in_which_nothing_closed_has_counts_but_no_rate(warehouse: Warehouse) -> None:
+    deals = [
+        {"source": "hub", "opportunity_id": key, "outcome": "won", "amount": amount, "currency": "USD"}
+        | {"created_at": f"2024-{month}-02 00:00:00+00", "closed_at": f"2024-{month}-05 00:00:00+00"}
+        for key, month, amount in (("a", "01", "10"), ("b", "03", None), ("c", "03", "0"))
+    ]
+    warehouse.build({"crm.opportunities": deals}, datetime(2024, 4, 1, tzinfo=UTC))
+    assert kpi(warehouse, "win_rate") == {"2024-01": 1, "2024-02": None, "2024-03": 1}
+    assert kpi(warehouse, "won_revenue") == {"2024-01": 10, "2024-02": 0, "2024-03": 0}
+    assert kpi(warehouse, "win_rate_value") == {"2024-01": 1, "2024-02": None, "2024-03": None}
+    assert kpi(warehouse, "sales_cycle_days") == {"2024-01": 3, "2024-02": None, "2024-03": 3}
+
+
+def test_the_only_customer_leaves(warehouse: Warehouse) -> None:
+    gone = {"ended_at": "2024-02-29 12:00:00+00", "canceled_at": "2024-02-20 00:00:00+00"}
+    warehouse.build(
+        subscription("s", "A", "2024-01-15 00:00:00+00", **gone), datetime(2024, 4, 1, tzinfo=UTC)
+    )
+    assert kpi(warehouse, "mrr") == {"2024-01": 100, "2024-02": 0, "2024-03": 0}
+    assert kpi(warehouse, "logo_churn_rate") == {"2024-01": None, "2024-02": 1, "2024-03": None}
+    assert kpi(warehouse, "grr_1m") == {"2024-01": None, "2024-02": 0, "2024-03": None}
+    assert kpi(warehouse, "quick_ratio") == {"2024-01": None, "2024-02": 0, "2024-03": None}
+    for name in ("arpa", "clv"):
+        assert kpi(warehouse, name)["2024-02"] is None and kpi(warehouse, name)["2024-03"] is None
+
+
+def test_a_contract_of_the_leap_day_falls_due_on_the_last_of_february(warehouse: Warehouse) -> None:
+    rows = subscription("s", "A", "2024-02-29 00:00:00+00")
+    [item] = rows["billing.subscription_items"]
+    yearly = {**item, "unit_amount": "1200", "interval": "year", "interval_count": "1"}
+    warehouse.build({**rows, "billing.subscription_items": [yearly]})
+    due = warehouse.memory.rows("select due_on, amount_due, amount_renewed, status from core.renewals")
+    assert due == [(date(2025, 2, 28), 100, 100, "renewed")]
+    assert kpi(warehouse, "mrr")["2024-02"] == kpi(warehouse, "mrr")["2025-03"] == 100
+    assert kpi(warehouse, "nrr")["2025-02"] == 1
+
+
+def test_a_currency_without_a_rate_is_said_and_not_left_out(warehouse: Warehouse) -> None:
+    rows = subscription("s", "A", "2024-01-15 00:00:00+00")
+    [sold] = rows["billing.subscriptions"]
+    foreign = {**rows, "billing.subscriptions": [{**sold, "currency": "CHF"}]}
+    warehouse.build(foreign, datetime(2024, 3, 1, tzinfo=UTC))
+    said = warehouse.memory.rows(warehouse.assertions["assert_no_amount_without_rate"], written(AS_OF))
+    assert {(month, currency) for month, currency, _ in said} == {
+        (date(2024, 1, 1), "CHF"),
+        (date(2024, 2, 1), "CHF"),
+    }
+    rate = {"source": "bank", "currency": "CHF", "rate_date": "2024-01-20", "rate": "1.15"}
+    warehouse.build({**foreign, "finance.fx_rates": [rate]}, datetime(2024, 3, 1, tzinfo=UTC))
+    assert kpi(warehouse, "mrr") == {"2024-01": 115, "2024-02": 115}
+
+
+@pytest.mark.parametrize("amount", ["0", None])
+def test_what_costs_nothing_makes_no_customer(warehouse: Warehouse, amount: str | None) -> None:
+    rows = subscription("s", "A", "2024-01-15 00:00:00+00")
+    [item] = rows["billing.subscription_items"]
+    warehouse.build({**rows, "billing.subscription_items": [{**item, "unit_amount": amount}]})
+    assert set(kpi(warehouse, "mrr").values()) == {0}
+    assert set(kpi(warehouse, "arpa").values()) == set(kpi(warehouse, "logo_churn_rate").values()) == {None}

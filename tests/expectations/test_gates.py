@@ -18,8 +18,9 @@ import pytest
 from gates_company import AS_OF, SOURCES, at
 
 from expectations import engine
-from expectations.catalogue import GATES, SQL
+from expectations.catalogue import GATES, REVENUE, SQL
 from expectations.engine import GateReport, evaluate
+from expectations.register import Acceptance
 from ingestion.core import load_source
 from sandbox.api import mailchimp
 from sandbox.world import Campaign, Recipient, World
@@ -43,8 +44,22 @@ def warehouse(healthy: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(healthy, tmp_path / "warehouse.duckdb"))
 
 
-def gates(warehouse: Path, later: timedelta = timedelta(0)) -> GateReport:
-    return evaluate(warehouse, warehouse.with_name("register.parquet"), SOURCES, AS_OF + later, "USD")
+def gates(
+    warehouse: Path, later: timedelta = timedelta(0), acceptance: Acceptance | None = None
+) -> GateReport:
+    return evaluate(
+        warehouse,
+        warehouse.with_name("register.parquet"),
+        SOURCES,
+        AS_OF + later,
+        "USD",
+        acceptance=acceptance,
+    )
+
+
+def only(gap_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluate one gate from here on: the others take their time."""
+    monkeypatch.setattr(engine, "GATES", [gate for gate in GATES if gate.gap_type == gap_type])
 
 
 def broken(report: GateReport) -> set[str]:
@@ -121,6 +136,9 @@ BOUNCE = {
     "occurred_at": at(2025, 12, 22),
 }
 
+D1, D4 = (f"update core.opportunities set {{}} where opportunity_id = '{key}'" for key in ("d1", "d4"))
+NO_RATE_SINCE_SEPTEMBER = "delete from finance.fx_rates where rate_date > '2025-09-01'"
+
 #: gap type -> (what breaks it, the key of the one row it must give, money at risk, whether it holds)
 CORRUPTIONS: dict[str, tuple[Callable[[Path], None], tuple[str | None, str | None], str | None, bool]] = {
     "stale_source": (
@@ -151,7 +169,7 @@ CORRUPTIONS: dict[str, tuple[Callable[[Path], None], tuple[str | None, str | Non
         sql("delete from crm.activities where occurred_at::date = '2025-12-29'"),
         ("hub crm.activities 2025-12-29", None),
         None,
-        False,
+        True,
     ),
     "impossible_dates": (
         sql("update crm.opportunities set created_at = '2026-06-01' where opportunity_id = 'd4'"),
@@ -160,9 +178,9 @@ CORRUPTIONS: dict[str, tuple[Callable[[Path], None], tuple[str | None, str | Non
         False,
     ),
     "missing_fx_rate": (
-        sql("update core.opportunities set currency = 'JPY' where opportunity_id = 'd4'"),
-        ("JPY", None),
-        "500",
+        sql(D4.format("currency = 'EUR'") + ";" + NO_RATE_SINCE_SEPTEMBER),
+        ("EUR after 2025-09-01", None),
+        "550",
         False,
     ),
     "won_without_billing": (remodelled(add("crm.opportunities", **LATE_WIN)), ("d5", None), "100", False),
@@ -379,7 +397,7 @@ def test_a_healthy_company_has_no_gaps(warehouse: Path) -> None:
 
 @pytest.mark.parametrize("gap_type", CORRUPTIONS)
 def test_gate_turns_red_alone_then_green_then_red_again(
-    gap_type: str, warehouse: Path, healthy: Path
+    gap_type: str, warehouse: Path, healthy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corrupt, keys, money, holds = CORRUPTIONS[gap_type]
     corrupt(warehouse)
@@ -394,6 +412,7 @@ def test_gate_turns_red_alone_then_green_then_red_again(
     assert row["money_at_risk"] == (None if money is None else Decimal(money))
     assert (row["first_seen_at"], row["last_seen_at"], row["resolved_at"]) == (AS_OF, AS_OF, None)
 
+    only(gap_type, monkeypatch)
     company.restore(warehouse, healthy)
     assert broken(gates(warehouse, HOUR)) == set()
     [row] = register(warehouse)
@@ -407,9 +426,6 @@ def test_gate_turns_red_alone_then_green_then_red_again(
     assert row["gap_id"] != former["gap_id"]
 
 
-D1, D4 = (f"update core.opportunities set {{}} where opportunity_id = '{key}'" for key in ("d1", "d4"))
-
-NO_RATE_SINCE_SEPTEMBER = "delete from finance.fx_rates where rate_date > '2025-09-01'"
 VISIT = "insert into core.stage_visits values ('hub', 'd4', 'Demo', '2025-12-29', '2025-12-28', {})"
 A3_LEFT = "update crm.accounts set lifecycle_stage = 'other' where account_id = 'a3';"
 YEARLY = (
@@ -440,7 +456,6 @@ UNCALLED = "update crm.activities set lead_id = 'p9' where lead_id = 'p4';"
         ("orphan_owner", "update crm.accounts set owner_id = null where account_id = 'a3'", "nobody looks"),
         ("orphan_owner", "update finance.quotas set owner_id = 'o2'", "no quota"),
         ("opportunity_without_account", D4.format("account = null"), "no account"),
-        ("missing_fx_rate", D4.format("currency = 'EUR'") + ";" + NO_RATE_SINCE_SEPTEMBER, "no rate since"),
         ("internal_accounts", "update crm.owners set email = 'olga@cork.test'", "our own domain"),
         ("deal_contract_mismatch", D1.format("amount_local = 118799"), "120000.00 USD a year"),
         ("stage_skipped", VISIT.format("'back', false"), "back from Demo"),
@@ -501,7 +516,7 @@ UNCALLED = "update crm.activities set lead_id = 'p9' where lead_id = 'p4';"
 def test_a_gate_knows_every_way_to_break_its_rule_and_none_more(
     gap_type: str, statement: str, says: str, warehouse: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "GATES", [gate for gate in GATES if gate.gap_type == gap_type])
+    only(gap_type, monkeypatch)
     execute(warehouse, statement)
     gates(warehouse)
     rows = [row for row in register(warehouse) if row["gap_type"] == gap_type]
@@ -594,14 +609,56 @@ def test_bridge_that_does_not_close_holds(statement: str, key: str, warehouse: P
 
 
 @pytest.mark.parametrize(("amount", "holds"), [("1212", False), ("1212.01", True)])
-def test_critical_gap_holds_publication_past_one_percent_of_arr(
+def test_critical_gap_holds_what_it_touches_past_one_percent_of_arr(
     amount: str, holds: bool, warehouse: Path
 ) -> None:
     remodelled(add("crm.opportunities", **LATE_WIN | {"amount": Decimal(amount)}))(warehouse)
     report = gates(warehouse)
     assert result(report, "won_without_billing").holds is holds
     assert report.held is holds
-    assert ("holds publication back" in result(report, "won_without_billing").message) is holds
+    assert ("holds back revenue, " in result(report, "won_without_billing").message) is holds
+    assert [row["holds"] for row in register(warehouse)] == [", ".join(REVENUE) if holds else None]
+
+
+def test_a_source_in_doubt_holds_all_of_its_silo(warehouse: Path, healthy: Path) -> None:
+    execute(warehouse, "delete from email.events where occurred_at > '2025-12-20'")
+    assert "holds back KPIs of the silo" in result(gates(warehouse), "stale_source").message
+    assert [row["holds"] for row in register(warehouse)] == ["silo:email"]
+    company.restore(warehouse, healthy)
+    gates(warehouse, HOUR)
+    assert [row["holds"] for row in register(warehouse)] == [None]
+
+
+def test_every_gate_that_holds_by_money_says_which_figures_it_touches() -> None:
+    weighing = [gate for gate in GATES if gate.severity == "critical" and gate.base is not None]
+    assert weighing and [gate.gap_type for gate in weighing if not gate.touches] == []
+
+
+def test_what_is_accepted_holds_nothing_until_it_comes_back(warehouse: Path, healthy: Path) -> None:
+    remodelled(add("crm.opportunities", **LATE_WIN | {"amount": Decimal(5000)}))(warehouse)
+    shutil.copy(warehouse, warehouse.with_name("corrupt.duckdb"))
+    assert gates(warehouse).held
+    accepted = Acceptance(("won_without_billing",), "ann", "billed by hand")
+    report = gates(warehouse, HOUR, accepted)
+    found = result(report, "won_without_billing")
+    assert (found.passed, found.holds, report.held) == (False, False, False)
+    assert "1 of them accepted" in found.message
+    assert not gates(warehouse, 2 * HOUR).held
+    [row] = register(warehouse)
+    assert (row["holds"], row["accepted_at"], row["accepted_by"], row["accepted_because"]) == (
+        *(None, AS_OF + HOUR),
+        *("ann", "billed by hand"),
+    )
+    add("crm.opportunities", **LATE_WIN | {"opportunity_id": "d6", "amount": Decimal(5000)})(warehouse)
+    company.model(warehouse)
+    report = gates(warehouse, 3 * HOUR)
+    assert report.held
+    assert "1 of them accepted" in result(report, "won_without_billing").message
+    assert [row["holds"] is None for row in register(warehouse)] == [True, False]
+    company.restore(warehouse, healthy)
+    assert not gates(warehouse, 4 * HOUR).held
+    company.restore(warehouse, warehouse.with_name("corrupt.duckdb"))
+    assert gates(warehouse, 5 * HOUR).held
 
 
 def test_money_in_other_currencies_is_weighed_in_the_reporting_one(warehouse: Path) -> None:

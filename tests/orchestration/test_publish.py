@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from kpi_tables import KPIS
 from revops import ROOT
 
 from orchestration.publish import KEPT_VERSIONS, publish
@@ -24,7 +25,7 @@ while True:
         both = "select version from marts.a union all select version from marts.b"
         versions = {row[0] for row in marts.execute(both).fetchall()}
     folder = pathlib.Path(sys.argv[2]).resolve()  # several files, one version
-    parquet = duckdb.sql(f"select distinct version from read_parquet('{folder}/*.parquet')").fetchall()
+    parquet = duckdb.sql(f"select distinct version from read_parquet('{folder}/[ab].parquet')").fetchall()
     assert len(versions) == 1 and len(parquet) == 1, (versions, parquet)
     seen += 1
     print(seen, flush=True)
@@ -36,7 +37,9 @@ def write_marts(home: Home, version: int, rows: int = 1000) -> None:
     home.root.mkdir(parents=True, exist_ok=True)
     home.marts.mkdir(exist_ok=True)
     with duckdb.connect(str(home.warehouse)) as warehouse:
-        warehouse.execute("create schema if not exists marts")
+        for table, columns in KPIS.items():
+            warehouse.execute(f"create schema if not exists {table.split('.')[0]}")
+            warehouse.execute(f"create table if not exists {table} ({columns})")
         for name in ("a", "b"):
             warehouse.execute(
                 f"create or replace table marts.{name} as"
@@ -58,7 +61,7 @@ def versions(home: Home) -> list[str]:
 def test_tables_comments_and_parquet_are_published(home: Home) -> None:
     write_marts(home, 1)
     done = publish(home, AS_OF)
-    assert done.rows == {"a": 1000, "b": 1000}
+    assert done.rows == {"a": 1000, "b": 1000, "kpi_reported": 0, "kpi_values": 0}
     with duckdb.connect(str(done.database), read_only=True) as marts:
         assert marts.execute("select sum(money) from marts.a").fetchall()[0][0] == 1100
         said = marts.execute(

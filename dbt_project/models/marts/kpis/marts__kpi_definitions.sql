@@ -297,13 +297,14 @@ definitions (position, kpi, formula, unit, better, owner_team, silos, policies, 
 
 ),
 
-subjects (kpi, records, made_of, periods, segments, coverage) as (
+subjects (kpi, subject, records, made_of, periods, segments, coverage) as (
 
     values
     {%- for subject, about in kpi_subjects().items() %}
     {%- for kpi, formula in kpi_formulas()[subject].items() %}
     (
         '{{ kpi }}',
+        '{{ subject }}',
         '{{ about.records }}',
         '{{ formula.get("made_of", []) | join(", ") }}',
         '{{ about.get("periods", ["month", "quarter", "year", "all"]) | join(", ") }}',
@@ -328,6 +329,7 @@ final as (
         definitions.silos,
         definitions.is_headline,
         definitions.position,
+        subjects.subject,
         subjects.records,
         nullif(subjects.made_of, '') as made_of,
         subjects.periods,

@@ -166,17 +166,33 @@ troubled as (
 
 ),
 
+holding as (
+
+    select distinct unnest(string_split(holds, ', ')) as subject_or_silo
+    from gaps
+    where holds is not null
+
+),
+
 gates as (
 
     select
         definitions.kpi,
         definitions.unit,
         definitions.silos,
-        bool_or(troubled.silo is not null) as is_troubled
+        bool_or(troubled.silo is not null) as is_troubled,
+        bool_or(holding.subject_or_silo is not null) as is_held
 
     from definitions
     left join troubled
         on list_contains(string_split(definitions.silos, ', '), troubled.silo)
+    left join holding
+        on
+            definitions.subject = holding.subject_or_silo
+            or list_contains(
+                string_split('silo:' || replace(definitions.silos, ', ', ', silo:'), ', '),
+                holding.subject_or_silo
+            )
     group by all
 
 ),
@@ -194,7 +210,11 @@ final as (
         {{ ratio('computed.numerator', 'computed.denominator') | indent(8) }} as value,
         gates.unit,
         computed.coverage,
-        case when gates.is_troubled then 'warned' else 'passed' end as gate_status
+        case
+            when gates.is_held then 'held'
+            when gates.is_troubled then 'warned'
+            else 'passed'
+        end as gate_status
 
     from computed
     left join gates
