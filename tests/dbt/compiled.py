@@ -90,7 +90,7 @@ def compiled(folder: Path, **variables: Any) -> Models:
             node["compiled_code"],
         )
         for node in (nodes[key] for key in ordered)
-        if node["fqn"][1] in ("core", "marts") and node.get("compiled_code")
+        if node["fqn"][1] in ("core", "marts") and node["language"] == "sql" and node.get("compiled_code")
     ]
     assertions = {
         node["name"]: node["compiled_code"]

@@ -73,6 +73,12 @@ opportunities as (
 
 ),
 
+purchase_forecasts as (
+
+    select * from {{ ref('core__purchase_forecasts') }}
+
+),
+
 months as (
 
     select month from {{ ref('core__kpi_months') }}
@@ -239,6 +245,12 @@ final as (
         coalesce(deals.open_opportunities, 0) as open_opportunities,
         coalesce(overdue.overdue_invoices, 0) as overdue_invoices,
         coalesce(open_gaps.open_gaps, 0) as open_gaps,
+        cast(round(purchase_forecasts.probability_alive, 6) as decimal(9, 6)) as probability_alive,
+        cast(round(purchase_forecasts.purchases_next_year, 6) as decimal(18, 6)) as purchases_next_year,
+        {{ cents(
+            'purchase_forecasts.purchases_next_year * purchase_forecasts.amount_a_purchase'
+            ~ (' * ' ~ var('policies').gross_margin if var('policies').clv_gross_margin else '')
+        ) }} as clv_next_year,
         case
             when mrr.customer_since is null then 'prospect'
             when coalesce(mrr.mrr, 0) = 0 then 'churned'
@@ -255,6 +267,7 @@ final as (
     left join overdue on accounts.account = overdue.account
     left join deals on accounts.account = deals.account
     left join open_gaps on accounts.account = open_gaps.account
+    left join purchase_forecasts on accounts.account = purchase_forecasts.account
 
 )
 

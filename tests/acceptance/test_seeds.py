@@ -1,0 +1,34 @@
+"""Other companies than the default one: every KPI, period and segment is the ledger's, in every mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import kpi_compare
+import ledger_compare
+import pytest
+from rebuilt import rebuilt
+from revops import PUBLISHED_ANYWAY, Revops
+
+from sandbox.ledger import Ledger
+from sandbox.state import read_state
+from settings.config import Policies
+
+
+@pytest.fixture(scope="module", params=[11, 23], ids=lambda seed: f"seed {seed}")
+def company(request: pytest.FixtureRequest, run_once: Callable[..., Revops]) -> Revops:
+    seed = request.param
+    return run_once(f"clean {seed}", size=60, months=20, extra=PUBLISHED_ANYWAY, seed=seed)
+
+
+@pytest.mark.parametrize("mode", ["canonical", "chartmogul", "stripe"])
+def test_every_figure_is_the_ledgers(company: Revops, tmp_path: Path, mode: str) -> None:
+    policies = Policies.model_validate({"mode": mode})
+    truth = Ledger(read_state(company.home / "sandbox").simulate(), policies)
+    built = company.home if mode == "canonical" else rebuilt(company, policies, tmp_path / mode).root
+    with duckdb.connect(str(built / "warehouse.duckdb"), read_only=True) as warehouse:
+        warehouse.execute("set timezone = 'UTC'")
+        assert ledger_compare.all_differences(warehouse, truth) == []
+        assert kpi_compare.differences(warehouse, truth) == []
