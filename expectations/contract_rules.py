@@ -78,6 +78,30 @@ RECORD_DATES = (
     ("finance.fx_rates", "rate_date"),
 )
 
+#: table, its key, and two dates of which the first comes first; both, and any alone, are in the past.
+DATE_ORDERS = (
+    ("crm.accounts", "account_id", "created_at", None),
+    ("crm.contacts", "contact_id", "created_at", None),
+    ("crm.leads", "lead_id", "created_at", "converted_at"),
+    ("crm.opportunities", "opportunity_id", "created_at", "closed_at"),
+    ("crm.opportunity_history", "opportunity_id", "changed_at", None),
+    ("email.recipients", "recipient_id", "added_at", "unsubscribed_at"),
+    ("email.events", "event_id", "occurred_at", None),
+    ("billing.customers", "customer_id", "created_at", None),
+    ("billing.subscriptions", "subscription_id", "created_at", "ended_at"),
+    ("billing.payments", "payment_id", "attempted_at", None),
+)
+
+#: table, column: what comes every day, or on the same days of every week.
+DAILY = (
+    ("crm.activities", "occurred_at"),
+    ("crm.contacts", "created_at"),
+    ("crm.opportunity_history", "changed_at"),
+    ("email.events", "occurred_at"),
+    ("billing.invoices", "issued_at"),
+    ("billing.payments", "attempted_at"),
+)
+
 # A file source that has no parents at all was never asked for them; an API source was.
 _REFERENCE = Template("""
 select '$silo' as silo, '$child_name' as child, '$parent' as parent, child.source,
@@ -110,6 +134,25 @@ select
     ) as recorded_at
 from $table as records, gate_run as run
 group by records.source""")
+
+# Days are compared: they are all that some vendors keep.
+_ORDER = Template("""
+select '$silo' as silo, '$table' as table_name, records.$key as record_id, records.source,
+    '$earlier' as earlier, records.$earlier as earlier_at, '$later' as later, records.$later as later_at
+from $table as records, gate_run as run
+where not coalesce(records.is_deleted, false)
+    and (
+        cast(records.$later as date) < cast(records.$earlier as date)
+        or records.$earlier > greatest(run.as_of, records.loaded_at) + interval 1 day
+        or records.$later > greatest(run.as_of, records.loaded_at) + interval 1 day
+    )""")
+
+_DAILY = Template("""
+select '$silo' as silo, '$table' as table_name, records.source, cast(records.$column as date) as day,
+    count(*) as records
+from $table as records, gate_run as run
+where records.$column >= run.as_of - interval 70 day and records.$column < run.as_of
+group by all""")
 
 _UNPARSED = Template("""
 select '$silo' as silo, '$source' as source, table_name, column_name, row_key
@@ -184,6 +227,23 @@ def strange_values() -> str:
 def _outside(column: str, values: tuple[str, ...], optional: bool) -> str:
     listed = ", ".join(f"'{value}'" for value in values)
     return f"{column} not in ({listed})" + ("" if optional else f" or {column} is null")
+
+
+def impossible_dates() -> str:
+    """Records whose dates contradict each other or lie in the future."""
+    return "\nunion all".join(
+        _ORDER.substitute(
+            silo=table.split(".")[0], table=table, key=key, earlier=earlier, later=later or earlier
+        )
+        for table, key, earlier, later in DATE_ORDERS
+    )
+
+
+def daily_rows() -> str:
+    """Rows of the last ten weeks by source, table and day."""
+    return "\nunion all".join(
+        _DAILY.substitute(silo=table.split(".")[0], table=table, column=column) for table, column in DAILY
+    )
 
 
 def records() -> str:

@@ -38,7 +38,10 @@ create temp macro gate_hide(value) as
 _FIND = """
 insert into gate_found by name
 with found as (
-    select null::text as silo_left, null::text as silo_right where false
+    select
+        null::text as silo_left, null::text as silo_right, null::text as key_right, null::text as value_right,
+        null::text as account, null::decimal(18, 4) as money_at_risk, null::timestamptz as grace_until
+    where false
     union all by name
     ($query)
 ),

@@ -40,6 +40,8 @@ def prepare(session: Session, sources: Sequence[Source], as_of: datetime, curren
     session.run("create temp view gate_records as " + contract_rules.records())
     session.run("create temp view gate_missing_parents as " + contract_rules.missing_parents())
     session.run("create temp view gate_strange_values as " + contract_rules.strange_values())
+    session.run("create temp view gate_dates as " + contract_rules.impossible_dates())
+    session.run("create temp view gate_daily_rows as " + contract_rules.daily_rows())
     session.run("create temp view gate_counts as " + contract_rules.counted(_counts(session, sources)))
     session.run("create temp view gate_unparsed as " + contract_rules.unparsed(unparsed))
     for statement in (SQL / "facts.sql").read_text(encoding="utf-8").split(";\n"):

@@ -6,7 +6,6 @@ select
     coalesce('kept apart: ' || why, 'score ' || round(score, 2)) as value_right,
     account,
     cast(0 as decimal(18, 4)) as money_at_risk,
-    cast(null as timestamptz) as grace_until,
     left_silo as silo_left,
     right_silo as silo_right
 from gate_candidates

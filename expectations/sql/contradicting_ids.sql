@@ -17,8 +17,7 @@ select
             select sum(mrr.mrr_reporting) from gate_mrr_now as mrr
             where mrr.source = customers.source and mrr.customer_id = customers.customer_id
         ), 0
-    ) as money_at_risk,
-    cast(null as timestamptz) as grace_until
+    ) as money_at_risk
 from gate_crm_accounts as crm
 inner join customers on crm.billing_customer_id = customers.customer_id
 where crm.account <> customers.account

@@ -15,7 +15,6 @@ select
     account_id as key_right,
     'same by ' || replace(method, '_', ' ') as value_right,
     account,
-    cast(0 as decimal(18, 4)) as money_at_risk,
-    cast(null as timestamptz) as grace_until
+    cast(0 as decimal(18, 4)) as money_at_risk
 from ranked
 where position > 1

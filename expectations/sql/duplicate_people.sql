@@ -27,8 +27,6 @@ select
     'first ' || kind || ' with this address' as value_left,
     record_id as key_right,
     'same address' as value_right,
-    cast(null as varchar) as account,
-    cast(0 as decimal(18, 4)) as money_at_risk,
-    cast(null as timestamptz) as grace_until
+    cast(0 as decimal(18, 4)) as money_at_risk
 from ranked
 where position > 1

@@ -4,8 +4,8 @@
 -- CRM accounts that are there, with the resolved account they belong to and what shows it.
 create temp view gate_crm_accounts as
 select
-    accounts.source, accounts.account_id, links.account, links.method, accounts.lifecycle_stage,
-    accounts.created_at, accounts.billing_customer_id
+    accounts.source, accounts.account_id, links.account, links.method, accounts.name, accounts.domain,
+    accounts.lifecycle_stage, accounts.owner_id, accounts.created_at, accounts.billing_customer_id
 from crm.accounts as accounts
 left join identity.crm_accounts as links
     on accounts.source = links.source and accounts.account_id = links.account_id
@@ -45,9 +45,46 @@ where coalesce(customers.created_at < run.as_of, true);
 -- Deals that are there, with their resolved account, in their own and in the reporting currency.
 create temp view gate_opportunities as
 select
-    source, opportunity_id, account, outcome, opportunity_type, closed_at, amount_local, currency,
-    amount as amount_reporting
-from core.opportunities;
+    source, opportunity_id, account, account_id, primary_contact_id, owner_id,
+    case when closed_at >= run.as_of then 'open' else outcome end as outcome, opportunity_type, created_at,
+    closed_at, close_date, amount_local, currency, amount as amount_reporting, product, lead_source,
+    campaign_id, billing_subscription_id,
+    coalesce(opportunity_type, 'new_business') = 'new_business' as is_new_business,
+    'worth ' || coalesce(cast(amount_local as decimal(18, 2)) || ' ' || currency, 'nobody knows what') as worth
+from core.opportunities
+cross join (select as_of from gate_run) as run
+where coalesce(created_at < run.as_of, true);
+
+-- Stages an opportunity jumped over once it was there, and those it went back from.
+create temp view gate_stage_moves as
+select
+    source, opportunity_id, label, entered_at,
+    case when is_imputed then 'skipped ' || label else 'back from ' || label end as move
+from core.stage_visits
+where (is_imputed and entered_at > created_at) or exit = 'back';
+
+-- Won deals, and whether any campaign ever touched the company before.
+create temp view gate_touched_wins as
+select source, opportunity_id, bool_or(campaign_key is not null) as is_touched
+from core.attribution
+where measure = 'revenue'
+group by source, opportunity_id;
+
+-- MRR per subscription from one change to the next, in its own currency: at list price, and after discounts.
+create temp view gate_spans as
+select
+    source, subscription_id, customer_id, account, currency, from_at, until_at, list_mrr,
+    least(full_mrr, coalesce(nullif(invoiced_mrr, 0), full_mrr)) as net_mrr
+from core.subscription_spans
+cross join (select as_of from gate_run) as run
+where from_at < run.as_of;
+
+-- What a unit of a currency is worth in the month of the run.
+create temp view gate_rates as
+select rates.currency, rates.rate
+from core.closing_rates as rates
+cross join gate_run as run
+where rates.month = cast(date_trunc('month', run.as_of - interval 1 microsecond) as date);
 
 -- MRR per subscription at each month's end, in its own currency.
 create temp view gate_subscription_months as

@@ -3,11 +3,9 @@ select
     customers.customer_id as key_left,
     'pays ' || cast(sum(mrr.mrr_reporting) as decimal(18, 2)) || ' ' || any_value(run.currency) || ' a month'
         as value_left,
-    cast(null as text) as key_right,
     'no CRM account' as value_right,
     customers.account,
-    12 * sum(mrr.mrr_reporting) as money_at_risk,
-    cast(null as timestamptz) as grace_until
+    12 * sum(mrr.mrr_reporting) as money_at_risk
 from gate_billing_accounts as customers
 inner join gate_mrr_now as mrr
     on customers.source = mrr.source and customers.customer_id = mrr.customer_id

@@ -15,9 +15,7 @@ with replies as (
 select
     replies.recipient_id as key_left,
     'replied ' || strftime(replies.replied_at, '%Y-%m-%d') as value_left,
-    cast(null as text) as key_right,
     'no lead' as value_right,
-    cast(null as text) as account,
     cast(0 as decimal(18, 4)) as money_at_risk,
     replies.replied_at + interval 1 day as grace_until
 from replies

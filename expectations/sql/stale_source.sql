@@ -3,10 +3,7 @@ select
     sources.silo as silo_left,
     sources.source as key_left,
     coalesce('newest record ' || strftime(newest.recorded_at, '%Y-%m-%d'), 'no record at all') as value_left,
-    cast(null as text) as key_right,
     'at most ' || sources.max_age_days || ' days old' as value_right,
-    cast(null as text) as account,
-    cast(null as decimal(18, 4)) as money_at_risk,
     newest.recorded_at + to_days(sources.max_age_days) as grace_until
 from gate_sources as sources
 cross join gate_run as run

@@ -4,7 +4,6 @@ select
     'won ' || strftime(opportunities.closed_at, '%Y-%m-%d') || ', '
     || coalesce(cast(opportunities.amount_local as decimal(18, 2)) || ' ' || opportunities.currency, 'no amount')
         as value_left,
-    cast(null as text) as key_right,
     'no billing customer' as value_right,
     opportunities.account,
     opportunities.amount_reporting as money_at_risk,

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from sandbox.ledger.arithmetic import Exchange, periods
 from sandbox.ledger.billing import Billing
+from sandbox.ledger.deal_gaps import find_deal_gaps
 from sandbox.ledger.forecasts import Forecasts
 from sandbox.ledger.funnel import Funnel, Journey
 from sandbox.ledger.gaps import Gap, find_gaps
@@ -81,8 +82,8 @@ class Ledger:
 
     @cached_property
     def gaps(self) -> list[Gap]:
-        """Open seam gaps at the clock, found by rule over the truth: the planted ones that are due."""
-        return find_gaps(self.revenue, self.mrr_movements)
+        """Open gaps at the clock, found by rule over the truth: planted ones that are due, and real ones."""
+        return find_gaps(self.revenue, self.mrr_movements) + find_deal_gaps(self.revenue, self.funnel)
 
     def kpis(self) -> list[KpiRow]:
         """Rows by KPI, period and segment."""

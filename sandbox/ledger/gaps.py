@@ -1,4 +1,4 @@
-"""The five seam gaps, found by their rules over the truth about who is who."""
+"""The five seam gaps that are planted, found by their rules over the truth about who is who."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Gap:
 
 
 def find_gaps(revenue: Revenue, movements: list[Movement]) -> list[Gap]:
-    """Every open gap at the world's clock."""
+    """Every open gap of these kinds at the world's clock."""
     world = revenue.world
     found = _won_without_billing(world, revenue) + _paying_without_crm(revenue)
     found += _churned_but_customer(revenue, movements) + _duplicates(world, revenue)

@@ -149,8 +149,10 @@ class Revenue:
 
     def of(self, subscription: Subscription, t: datetime) -> Decimal:
         """A subscription's MRR just before `t`, in its own currency."""
-        if not self.counts(subscription, t):
-            return ZERO
+        return self.priced(subscription, t)[1] if self.counts(subscription, t) else ZERO
+
+    def priced(self, subscription: Subscription, t: datetime) -> tuple[Decimal, Decimal]:
+        """A month's worth of its items just before `t`: at list price, and after discounts."""
         total = Fraction(0)
         interval: tuple[str, int | None] | None = None
         for item in subscription.items:
@@ -160,7 +162,8 @@ class Revenue:
                 interval = (price.interval, price.interval_count)
                 total += monthly(price.unit_amount * item.quantity, *interval)
         if interval is None:
-            return ZERO
+            return ZERO, ZERO
+        listed = total
         given = [
             d
             for d in self.discounts[subscription.id]
@@ -172,7 +175,7 @@ class Revenue:
         for discount in given:
             if discount.amount_off is not None:
                 total -= monthly(discount.amount_off, *interval)
-        return cents(max(total, Fraction(0)))
+        return cents(listed), cents(max(total, Fraction(0)))
 
     def local(self, account: str, t: datetime) -> dict[str, Decimal]:
         """An account's MRR just before `t` by currency; currencies without any are left out."""

@@ -35,13 +35,13 @@ class Planted:
         assert contact.company_id is not None
         return rep.id
 
-    def _sell(self, rep: str, then: Callable[[Selling], None]) -> None:
+    def _sell(self, rep: str, then: Callable[[Selling], None], plan: str = "starter", seats: int = 1) -> None:
         account = self.account
         assert account.company is not None and account.people[0].contact is not None
         account.advance(account.company, "opportunity")
         account.advance(account.people[0].contact, "opportunity")
-        worth = account.scene.catalogue.yearly("starter", 1, "USD", "month")
-        quote = Quote([("starter", 1)], "month", worth)
+        worth = account.scene.catalogue.yearly(plan, seats, "USD", "month")
+        quote = Quote([(plan, seats)], "month", worth)
         Selling(account, "new_business", quote, rep, then, stage_days=2, loss=0)
 
     def _mark_customer(self) -> None:
@@ -88,7 +88,7 @@ class Planted:
         def start(selling: Selling) -> None:
             assert account.company is not None
             invoicing = self._bill(account.people[0].email, account.company.id)
-            plan = Plan(account, invoicing, [("growth", 2)], "month", on_end=ended)
+            plan = Plan(account, invoicing, selling.quote.lines, "month", on_end=ended)
             plan.never_fails = True
             account.put(selling.deal, billing_subscription_id=plan.record.id)
             account.line.after(35, 50, plan.cancel_at_period_end)
@@ -97,7 +97,7 @@ class Planted:
             self._mark_customer()
             account.line.after(0.2, 2, start, selling)
 
-        self._sell(self._lead(), won)
+        self._sell(self._lead(), won, "growth", 2)
 
     def duplicate_accounts(self) -> None:
         """A second rep enters the same company again."""

@@ -130,11 +130,19 @@ def _owner(ledger: Ledger, record: str) -> str:
 def _owners(ledger: Ledger, gap_type: str, left: str, right: str | None) -> set[str]:
     """The companies a gap's keys are of."""
     deals = {deal.id: f"account:{deal.company_id}" for deal in ledger.world.crm.deals}
+    subscriptions = {s.id: s.customer_id for s in ledger.world.billing.subscriptions}
     records = {
         "won_without_billing": lambda: [deals[left]],
         "paying_without_crm": lambda: [f"customer:{left}"],
         "churned_but_customer": lambda: [f"customer:{left}", f"account:{right}"],
         "duplicate_accounts": lambda: [f"account:{left}", f"account:{right}"],
         "reply_without_lead": lambda: [f"recipient:{left}"],
+        "deal_contract_mismatch": lambda: [deals[left], f"customer:{subscriptions[right or '']}"],
+        "upgrade_without_opportunity": lambda: [f"customer:{subscriptions[left.split()[0]]}"],
+        "idle_opportunity": lambda: [deals[left]],
+        "stage_skipped": lambda: [deals[left]],
+        "untouched_win": lambda: [deals[left]],
+        "lead_unanswered": lambda: [f"contact:{left}"],
+        "unsubscribed_but_mailable": lambda: [f"recipient:{left}", f"contact:{right}"],
     }[gap_type]()
     return {_owner(ledger, record) for record in records}

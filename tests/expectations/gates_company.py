@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ def _account(account_id: str, domain: str, stage: str, **more: Any) -> dict[str,
     created = at(2025, 1, int(account_id[1:]))
     return {
         "account_id": account_id,
+        "owner_id": "o1",
         "name": domain.split(".")[0].title(),
         "domain": domain,
         "lifecycle_stage": stage,
@@ -67,6 +68,8 @@ def _item(key: str, started: datetime, ended: datetime | None, amount: str, **mo
     }
 
 
+OPPORTUNITY = {"owner_id": "o1", "product": "seat", "lead_source": "inbound"}
+
 #: Acme and Cork pay (10,000 and 100 a month), Brick has left, Dune is a prospect whose contact replied.
 ROWS: dict[str, list[dict[str, Any]]] = {
     "crm.accounts": [
@@ -75,6 +78,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         _account("a3", "cork.test", "customer"),
         _account("a4", "dune.test", "opportunity"),
     ],
+    "crm.owners": [{"owner_id": "o1", "email": "olga@seller.test", "team": "Sales", "is_active": True}],
     "crm.contacts": [
         {"contact_id": "p1", "account_id": "a1", "email": "ann@acme.test", "created_at": at(2025, 1, 2)},
         {"contact_id": "p4", "account_id": "a4", "email": "dora@dune.test", "created_at": at(2025, 12, 20)},
@@ -90,6 +94,9 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "currency": "USD",
             "created_at": at(2025, 1, 2),
             "closed_at": at(2025, 1, 20),
+            "billing_subscription_id": "sub_acme",
+            "primary_contact_id": "p1",
+            **OPPORTUNITY,
         },
         {
             "opportunity_id": "d4",
@@ -99,7 +106,30 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "amount": Decimal(500),
             "currency": "USD",
             "created_at": at(2025, 12, 28),
+            "close_date": date(2026, 1, 31),
+            **OPPORTUNITY,
         },
+    ],
+    "crm.opportunity_contacts": [{"opportunity_id": "d4", "contact_id": "p4"}],
+    # Somebody calls Acme a dozen times a day, and has called Dora, too.
+    "crm.activities": [
+        {
+            "activity_id": f"t{number}",
+            "activity_type": "call",
+            "direction": "outbound",
+            "account_id": "a1",
+            "occurred_at": at(2025, 12, 31) - timedelta(hours=2 * number),
+        }
+        for number in range(12 * 70)
+    ]
+    + [
+        {
+            "activity_id": "t-dora",
+            "activity_type": "call",
+            "direction": "outbound",
+            "lead_id": "p4",
+            "occurred_at": at(2025, 12, 21),
+        }
     ],
     "email.campaigns": [{"campaign_id": "c1", "kind": "outbound", "created_at": at(2025, 1, 1)}],
     "email.recipients": [
@@ -156,6 +186,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "billing.prices": [
         {
             "price_id": "price_seat",
+            "plan_name": "Seat",
             "interval": "month",
             "interval_count": 1,
             "unit_amount": Decimal(100),
@@ -182,6 +213,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "status": "paid",
             "currency": "USD",
             "total": Decimal(10000),
+            "amount_paid": Decimal(10000),
             "issued_at": at(2025, 12, 28),
             "paid_at": at(2025, 12, 28),
         }
@@ -209,7 +241,20 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "submitted_at": at(2025, 10, 1),
         }
     ],
-    "finance.fx_rates": [{"rate_date": date(2025, 1, 1), "currency": "EUR", "rate": Decimal("1.1")}],
+    "finance.quotas": [
+        {
+            "quota_id": "q1",
+            "owner_id": "o1",
+            "period_start": date(2025, 10, 1),
+            "period_end": date(2026, 1, 1),
+            "amount": Decimal(1000),
+            "currency": "USD",
+        }
+    ],
+    "finance.fx_rates": [
+        {"rate_date": date(2025, month, 1), "currency": "EUR", "rate": Decimal("1.1")}
+        for month in range(1, 13)
+    ],
 }
 
 
@@ -290,11 +335,14 @@ from generate_series(timestamp '2025-01-01', timestamp '2025-12-01', interval 1 
 cross join (values ('USD', 1.0), ('EUR', 1.1)) as rates (currency, rate);
 create or replace table core.opportunities as
 select
-    source, opportunity_id, split_part(domain, '.', 1) as account, outcome, opportunity_type, closed_at,
+    opportunities.source, opportunity_id, split_part(domain, '.', 1) as account, opportunities.account_id,
+    primary_contact_id, opportunities.owner_id, product, lead_source, campaign_id, outcome, opportunity_type,
+    opportunities.created_at, closed_at, close_date, billing_subscription_id,
     amount as amount_local, opportunities.currency,
     cast(amount * rate as decimal(18, 2)) as amount
 from crm.opportunities
-left join crm.accounts using (source, account_id)
+left join crm.accounts
+    on opportunities.source = accounts.source and opportunities.account_id = accounts.account_id
 left join (select distinct currency, rate from core.closing_rates) as rates
     on opportunities.currency = rates.currency
 where not opportunities.is_deleted;
@@ -308,6 +356,20 @@ from (
     inner join billing.subscription_items as i using (subscription_id)
 ) as paid, generate_series(timestamp '2025-01-01', timestamp '2025-12-01', interval 1 month) as months (month)
 where started_at < month + interval 1 month and (ended_at is null or ended_at >= month + interval 1 month);
+create or replace table core.subscription_spans as
+select
+    s.source, s.subscription_id, s.customer_id, replace(s.customer_id, 'cus_', '') as account, s.currency,
+    i.valid_from as from_at, s.ended_at as until_at, cast(i.unit_amount as decimal(18, 2)) as list_mrr,
+    list_mrr as full_mrr, list_mrr as invoiced_mrr
+from billing.subscriptions as s
+inner join billing.subscription_items as i using (subscription_id);
+create or replace table core.stage_visits (
+    source text, opportunity_id text, label text, entered_at timestamptz, created_at timestamptz, exit text,
+    is_imputed boolean
+);
+create or replace table core.attribution (
+    source text, opportunity_id text, measure text, campaign_key text
+);
 create or replace table core.account_mrr as
 select month, replace(customer_id, 'cus_', '') as account, currency, sum(mrr) as mrr
 from core.subscription_mrr group by all;

@@ -17,6 +17,7 @@ import gates_company as company
 import pytest
 from gates_company import AS_OF, SOURCES, at
 
+from expectations import engine
 from expectations.catalogue import GATES, REVENUE, SQL
 from expectations.engine import GateReport, evaluate
 from expectations.register import Acceptance
@@ -54,6 +55,11 @@ def gates(
         "USD",
         acceptance=acceptance,
     )
+
+
+def only(gap_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluate one gate from here on: the others take their time."""
+    monkeypatch.setattr(engine, "GATES", [gate for gate in GATES if gate.gap_type == gap_type])
 
 
 def broken(report: GateReport) -> set[str]:
@@ -107,7 +113,31 @@ LATE_WIN = {
     "currency": "USD",
     "created_at": at(2025, 11, 1),
     "closed_at": at(2025, 12, 20),
+    "lead_source": "inbound",
 }
+
+OVERDUE = {
+    "invoice_id": "in_2",
+    "customer_id": "cus_cork",
+    "status": "open",
+    "currency": "USD",
+    "amount_paid": Decimal(0),
+    "amount_due": Decimal(100),
+    "issued_at": at(2025, 11, 1),
+    "due_at": at(2025, 11, 15),
+}
+BOUNCE = {
+    "event_id": "e9",
+    "campaign_id": "c1",
+    "recipient_id": "r2",
+    "email": "Ann@acme.test",
+    "event_type": "bounce",
+    "bounce_type": "hard",
+    "occurred_at": at(2025, 12, 22),
+}
+
+D1, D4 = (f"update core.opportunities set {{}} where opportunity_id = '{key}'" for key in ("d1", "d4"))
+NO_RATE_SINCE_SEPTEMBER = "delete from finance.fx_rates where rate_date > '2025-09-01'"
 
 #: gap type -> (what breaks it, the key of the one row it must give, money at risk, whether it holds)
 CORRUPTIONS: dict[str, tuple[Callable[[Path], None], tuple[str | None, str | None], str | None, bool]] = {
@@ -133,6 +163,24 @@ CORRUPTIONS: dict[str, tuple[Callable[[Path], None], tuple[str | None, str | Non
         sql("update crm.opportunities set outcome = 'maybe' where opportunity_id = 'd4'"),
         ("crm.opportunities.outcome maybe", None),
         None,
+        False,
+    ),
+    "missing_day": (
+        sql("delete from crm.activities where occurred_at::date = '2025-12-29'"),
+        ("hub crm.activities 2025-12-29", None),
+        None,
+        True,
+    ),
+    "impossible_dates": (
+        sql("update crm.opportunities set created_at = '2026-06-01' where opportunity_id = 'd4'"),
+        ("crm.opportunities d4", None),
+        None,
+        False,
+    ),
+    "missing_fx_rate": (
+        sql(D4.format("currency = 'EUR'") + ";" + NO_RATE_SINCE_SEPTEMBER),
+        ("EUR after 2025-09-01", None),
+        "550",
         False,
     ),
     "won_without_billing": (remodelled(add("crm.opportunities", **LATE_WIN)), ("d5", None), "100", False),
@@ -184,6 +232,150 @@ CORRUPTIONS: dict[str, tuple[Callable[[Path], None], tuple[str | None, str | Non
         False,
     ),
     "reply_without_lead": (sql("delete from crm.leads"), ("r1", None), "0", False),
+    "deal_contract_mismatch": (
+        sql("update core.opportunities set amount_local = 121201 where opportunity_id = 'd1'"),
+        ("d1", "sub_acme"),
+        "1201",
+        False,
+    ),
+    "customer_but_charged": (
+        sql("update crm.accounts set lifecycle_stage = 'other' where account_id = 'a3'"),
+        ("a3", "cus_cork"),
+        "1200",
+        False,
+    ),
+    "unsubscribed_but_mailable": (
+        sql("update email.recipients set unsubscribed_at = '2025-12-15' where recipient_id = 'r1'"),
+        ("r1", "p4"),
+        "0",
+        False,
+    ),
+    "won_without_subscription": (
+        remodelled(
+            add("crm.opportunities", **LATE_WIN | {"account_id": "a2", "closed_at": at(2025, 11, 30)})
+        ),
+        ("d5", "cus_brick"),
+        "100",
+        False,
+    ),
+    "currency_mismatch": (
+        sql("update core.opportunities set currency = 'EUR' where opportunity_id = 'd1'"),
+        ("d1", "sub_acme"),
+        "120000",
+        False,
+    ),
+    "renewal_without_opportunity": (
+        sql(
+            "update billing.subscriptions set current_period_end = '2026-02-10'"
+            " where customer_id = 'cus_acme';"
+            "update billing.subscription_items set interval = 'year' where subscription_id = 'sub_acme'"
+        ),
+        ("sub_acme", None),
+        "120000",
+        False,
+    ),
+    "paid_amount_mismatch": (
+        sql("update billing.invoices set amount_paid = 9990"),
+        ("in_1", None),
+        "10",
+        False,
+    ),
+    "past_due_unattended": (add("billing.invoices", **OVERDUE), ("in_2", None), "100", False),
+    "unknown_product": (
+        sql("update core.opportunities set product = 'Rocket' where opportunity_id = 'd4'"),
+        ("Rocket", None),
+        "500",
+        False,
+    ),
+    "internal_accounts": (
+        sql("update crm.accounts set name = 'Test account 2' where account_id = 'a3'"),
+        ("a3", None),
+        "1200",
+        False,
+    ),
+    "lead_unanswered": (
+        sql("update crm.activities set lead_id = 'p9' where lead_id = 'p4'"),
+        ("p4", None),
+        "0",
+        False,
+    ),
+    "close_date_past": (
+        sql("update core.opportunities set close_date = '2025-12-30' where opportunity_id = 'd4'"),
+        ("d4", None),
+        "500",
+        False,
+    ),
+    "closed_without_reason": (
+        sql("update core.opportunities set amount_local = null where opportunity_id = 'd1'"),
+        ("d1", None),
+        "120000",
+        False,
+    ),
+    "orphan_owner": (
+        sql("update core.opportunities set owner_id = 'o9' where opportunity_id = 'd4'"),
+        ("opportunity d4", None),
+        "500",
+        False,
+    ),
+    "opportunity_without_account": (
+        sql("delete from crm.opportunity_contacts"),
+        ("d4", None),
+        "500",
+        False,
+    ),
+    "term_mismatch": (
+        sql("update core.opportunities set closed_at = '2025-03-20' where opportunity_id = 'd1'"),
+        ("d1", "sub_acme"),
+        "120000",
+        False,
+    ),
+    "upgrade_without_opportunity": (
+        sql(
+            "insert into core.subscription_spans select * replace (timestamptz '2025-12-01' as from_at,"
+            " 110 as list_mrr) from core.subscription_spans where account = 'cork'"
+        ),
+        ("sub_cork 2025-12-01", None),
+        "120",
+        False,
+    ),
+    "off_list_price": (
+        sql("update billing.subscription_items set unit_amount = 90 where subscription_id = 'sub_cork'"),
+        ("si_cork", "price_seat"),
+        "120",
+        False,
+    ),
+    "bounced_but_active": (add("email.events", **BOUNCE), ("r2", "p1"), "0", False),
+    "idle_opportunity": (
+        sql("update core.opportunities set created_at = '2025-11-01' where opportunity_id = 'd4'"),
+        ("d4", None),
+        "500",
+        False,
+    ),
+    "stage_skipped": (
+        sql(
+            "insert into core.stage_visits values"
+            " ('hub', 'd4', 'Demo', '2025-12-29', '2025-12-28', 'advanced', true)"
+        ),
+        ("d4", None),
+        "500",
+        False,
+    ),
+    "missing_lead_source": (
+        sql("update core.opportunities set lead_source = null where opportunity_id = 'd1'"),
+        ("d1", None),
+        "120000",
+        False,
+    ),
+    "untouched_win": (
+        sql(
+            "update core.opportunities set outcome = 'won', closed_at = '2025-12-30', account = 'cork'"
+            " where opportunity_id = 'd4';"
+            "insert into core.attribution values ('hub', 'd4', 'revenue', null)"
+        ),
+        ("d4", None),
+        "500",
+        False,
+    ),
 }
 
 
@@ -205,7 +397,7 @@ def test_a_healthy_company_has_no_gaps(warehouse: Path) -> None:
 
 @pytest.mark.parametrize("gap_type", CORRUPTIONS)
 def test_gate_turns_red_alone_then_green_then_red_again(
-    gap_type: str, warehouse: Path, healthy: Path
+    gap_type: str, warehouse: Path, healthy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corrupt, keys, money, holds = CORRUPTIONS[gap_type]
     corrupt(warehouse)
@@ -220,6 +412,7 @@ def test_gate_turns_red_alone_then_green_then_red_again(
     assert row["money_at_risk"] == (None if money is None else Decimal(money))
     assert (row["first_seen_at"], row["last_seen_at"], row["resolved_at"]) == (AS_OF, AS_OF, None)
 
+    only(gap_type, monkeypatch)
     company.restore(warehouse, healthy)
     assert broken(gates(warehouse, HOUR)) == set()
     [row] = register(warehouse)
@@ -231,6 +424,104 @@ def test_gate_turns_red_alone_then_green_then_red_again(
     assert former["resolved_at"] == AS_OF + HOUR
     assert (row["first_seen_at"], row["resolved_at"]) == (AS_OF + 2 * HOUR, None)
     assert row["gap_id"] != former["gap_id"]
+
+
+VISIT = "insert into core.stage_visits values ('hub', 'd4', 'Demo', '2025-12-29', '2025-12-28', {})"
+A3_LEFT = "update crm.accounts set lifecycle_stage = 'other' where account_id = 'a3';"
+YEARLY = (
+    "update billing.subscription_items set interval = 'year' where subscription_id = 'sub_acme';"
+    "update billing.subscriptions set current_period_end = "
+)
+RENEWED = D4.format("account = 'acme', opportunity_type = 'renewal'") + ";"
+DISCOUNT = (
+    "insert into billing.discounts (source, discount_id, customer_id, percent_off)"
+    " values ('pay', 'di_1', 'cus_cork', 10);"
+)
+WON = "outcome = 'won', closed_at = '2025-12-30', account = 'cork'"
+UNTOUCHED = ";insert into core.attribution values ('hub', 'd4', 'revenue', {})"
+UNCALLED = "update crm.activities set lead_id = 'p9' where lead_id = 'p4';"
+
+
+@pytest.mark.parametrize(
+    ("gap_type", "statement", "says"),
+    [
+        # A gap, in another way than above.
+        (
+            "closed_without_reason",
+            D4.format("outcome = 'lost'")
+            + ";update crm.opportunities set lost_reason = 'price' where opportunity_id = 'd1'",
+            "no reason",
+        ),
+        ("orphan_owner", D4.format("owner_id = null"), "nobody looks after it"),
+        ("orphan_owner", "update crm.accounts set owner_id = null where account_id = 'a3'", "nobody looks"),
+        ("orphan_owner", "update finance.quotas set owner_id = 'o2'", "no quota"),
+        ("opportunity_without_account", D4.format("account = null"), "no account"),
+        ("internal_accounts", "update crm.owners set email = 'olga@cork.test'", "our own domain"),
+        ("deal_contract_mismatch", D1.format("amount_local = 118799"), "120000.00 USD a year"),
+        ("stage_skipped", VISIT.format("'back', false"), "back from Demo"),
+        (
+            "unsubscribed_but_mailable",
+            "update crm.contacts set email_opt_out = true, updated_at = '2025-12-08' where contact_id = 'p4'",
+            "mailed until 2025-12-10",
+        ),
+        # No gap, but nearly.
+        ("closed_without_reason", D4.format("outcome = 'lost'"), ""),
+        ("orphan_owner", "delete from finance.quotas", ""),
+        ("orphan_owner", "delete from crm.owners", ""),
+        ("opportunity_without_account", D4.format("account = null, outcome = 'lost'"), ""),
+        ("missing_fx_rate", D4.format("currency = 'EUR'"), ""),
+        ("deal_contract_mismatch", D1.format("amount_local = 118800"), ""),
+        (
+            "deal_contract_mismatch",
+            "update core.subscription_spans set full_mrr = 9000, invoiced_mrr = 9000 where account = 'acme';"
+            + D1.format("amount_local = 108000"),
+            "",
+        ),
+        ("customer_but_charged", A3_LEFT + "update billing.subscriptions set cancel_at = '2026-02-01'", ""),
+        ("customer_but_charged", A3_LEFT + "update billing.subscriptions set started_at = '2025-12-28'", ""),
+        (
+            "unsubscribed_but_mailable",
+            "update email.recipients set unsubscribed_at = '2025-12-30 12:00:00+00'"
+            " where recipient_id = 'r1'",
+            "",
+        ),
+        ("renewal_without_opportunity", YEARLY + "'2026-03-01 12:00:00+00'", ""),
+        ("renewal_without_opportunity", RENEWED + YEARLY + "'2026-02-10'", ""),
+        (
+            "upgrade_without_opportunity",
+            "insert into core.subscription_spans select * replace (timestamptz '2025-10-02' as from_at,"
+            " 110 as list_mrr) from core.subscription_spans where account = 'cork'",
+            "",
+        ),
+        (
+            "off_list_price",
+            DISCOUNT
+            + "update billing.subscription_items set unit_amount = 90 where subscription_id = 'sub_cork'",
+            "",
+        ),
+        (
+            "paid_amount_mismatch",
+            "insert into billing.refunds (source, refund_id, invoice_id, payment_id, amount)"
+            " values ('pay', 're_1', 'in_1', 'pay_1', 10); update billing.invoices set amount_paid = 9990",
+            "",
+        ),
+        ("term_mismatch", D1.format("closed_at = '2025-02-21'"), ""),
+        ("idle_opportunity", D4.format("created_at = '2025-11-01', account_id = 'a1'"), ""),
+        ("stage_skipped", VISIT.replace("2025-12-29", "2025-12-28").format("'advanced', true"), ""),
+        ("untouched_win", D4.format(WON) + UNTOUCHED.format("'mail:c1'"), ""),
+        ("lead_unanswered", UNCALLED + "update crm.leads set sql_at = '2025-12-22'", ""),
+        ("lead_unanswered", UNCALLED + "update crm.leads set lead_source = 'Outbound'", ""),
+    ],
+)
+def test_a_gate_knows_every_way_to_break_its_rule_and_none_more(
+    gap_type: str, statement: str, says: str, warehouse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only(gap_type, monkeypatch)
+    execute(warehouse, statement)
+    gates(warehouse)
+    rows = [row for row in register(warehouse) if row["gap_type"] == gap_type]
+    assert bool(rows) == bool(says), rows
+    assert all(says in f"{row['value_left']}, {row['value_right']}" for row in rows)
 
 
 @pytest.mark.parametrize(("theirs", "is_broken"), [(7, False), (8, True)])
@@ -376,9 +667,8 @@ def test_money_in_other_currencies_is_weighed_in_the_reporting_one(warehouse: Pa
     found = result(gates(warehouse), "won_without_billing")
     assert found.base == 12 * Decimal(11100)  # 10,000 EUR at 1.1, and 100 USD
     assert found.money_at_risk == Decimal(110)
-    assert [(row["value_left"], row["currency"]) for row in register(warehouse)] == [
-        ("won 2025-12-20, 100.00 EUR", "USD")
-    ]
+    rows = [row for row in register(warehouse) if row["gap_type"] == "won_without_billing"]
+    assert [(row["value_left"], row["currency"]) for row in rows] == [("won 2025-12-20, 100.00 EUR", "USD")]
 
 
 def test_high_gap_never_holds(warehouse: Path) -> None:
@@ -407,7 +697,10 @@ def test_gates_of_absent_silos_do_not_run_and_resolve_nothing(warehouse: Path) -
     crm_only = [source for source in SOURCES if source.silo == "crm"]
     report = evaluate(warehouse, file, crm_only, AS_OF + HOUR, "USD")
     assert {result.gap_type for result in report.results if result.place == "seam"} == {
-        *("ambiguous_identity", "duplicate_accounts", "duplicate_people")
+        *("ambiguous_identity", "duplicate_accounts", "duplicate_people", "internal_accounts"),
+        *("lead_unanswered", "close_date_past", "closed_without_reason", "orphan_owner"),
+        *("opportunity_without_account", "idle_opportunity", "stage_skipped", "missing_lead_source"),
+        "untouched_win",
     }
     assert [row["resolved_at"] for row in register(warehouse)] == [None]
 
