@@ -54,11 +54,9 @@ seconds = time.perf_counter() - started
 troubles = [one for one in built.result if one.status not in ("success", "pass")]
 assert built.success, [(one.node.name, one.message) for one in troubles]
 memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-selects = [
-    one.node.compiled_code
-    for one in built.result
-    if one.node.resource_type == "model" and one.node.config.materialized != "view"
-]
+models = [one.node for one in built.result if one.node.resource_type == "model"]
+tables = [node for node in models if node.language == "sql" and node.config.materialized != "view"]
+selects = [node.compiled_code for node in tables]
 print(json.dumps({"seconds": seconds, "memory": memory, "selects": selects}))
 """
 _BARE = """
