@@ -1,4 +1,5 @@
--- Days of the last week with less than half of what the poorest of the eight same weekdays before had.
+-- Days of the last week on which nothing came, or less than half where that cannot be chance, against the poorest of the
+-- eight same weekdays before.
 with calendar as (
     select
         cast(unnest(
@@ -40,4 +41,4 @@ select
     silo as silo_right,
     'never under ' || fewest || ' on this weekday' as value_right
 from weekdays
-where day >= since and fewest >= 10 and 2 * records < fewest
+where day >= since and ((records = 0 and fewest >= 10) or (2 * records < fewest and fewest >= 100))
