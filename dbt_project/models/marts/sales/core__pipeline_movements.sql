@@ -42,7 +42,7 @@ fingerprints as (  -- noqa: ST03
         opportunity_id,
         hash(
             sum(hash(day, account, outcome, amount_local, rate, amount, close_date, owner_id, team)),
-            (select min(period_start) from calendar),
+            (select min(calendar.period_start) from calendar),
             case
                 when not {{ fiscal_period(3, 'max(day)') }} < {{ fiscal_period(3, last_day()) }}
                     then {{ as_of() }}
