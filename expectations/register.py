@@ -152,11 +152,10 @@ def create(session: Session) -> None:
 
 
 def merge(session: Session, evaluated: Iterable[str], as_of: datetime) -> None:
-    """Bring the register up to date with the rows of `gate_found`.
+    """Bring the register, which `create` has made, up to date with the rows of `gate_found`.
 
     Only gaps of the types that were `evaluated` can be resolved.
     """
-    create(session)
     session.run("create or replace temp table gate_evaluated (gap_type text)")
     for gap_type in evaluated:
         session.run("insert into gate_evaluated values ($gap_type)", {"gap_type": gap_type})
