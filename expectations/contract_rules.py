@@ -135,6 +135,11 @@ select
 from $table as records, gate_run as run
 group by records.source""")
 
+_RECORD_DAYS = Template("""
+select distinct records.source, cast(records.$column as date) as day
+from $table as records, gate_run as run
+where records.$column >= run.as_of - interval 400 day and records.$column < run.as_of""")
+
 # Days are compared: they are all that some vendors keep.
 _ORDER = Template("""
 select '$silo' as silo, '$table' as table_name, records.$key as record_id, records.source,
@@ -151,7 +156,7 @@ _DAILY = Template("""
 select '$silo' as silo, '$table' as table_name, records.source, cast(records.$column as date) as day,
     count(*) as records
 from $table as records, gate_run as run
-where records.$column >= run.as_of - interval 70 day and records.$column < run.as_of
+where records.$column >= run.as_of - interval 440 day and records.$column < run.as_of
 group by all""")
 
 _UNPARSED = Template("""
@@ -240,7 +245,7 @@ def impossible_dates() -> str:
 
 
 def daily_rows() -> str:
-    """Rows of the last ten weeks by source, table and day."""
+    """Rows by source, table and day: of the last weeks, and of the same weeks a year before."""
     return "\nunion all".join(
         _DAILY.substitute(silo=table.split(".")[0], table=table, column=column) for table, column in DAILY
     )
@@ -249,6 +254,13 @@ def daily_rows() -> str:
 def records() -> str:
     """When each source last recorded or changed something, by table; the future does not count."""
     return "\nunion all".join(_DATE.substitute(table=table, column=column) for table, column in RECORD_DATES)
+
+
+def record_days() -> str:
+    """Days of the last thirteen months on which a source recorded something."""
+    return "\nunion".join(
+        _RECORD_DAYS.substitute(table=table, column=column) for table, column in RECORD_DATES
+    )
 
 
 def unparsed(sources: Iterable[tuple[str, str]]) -> str:

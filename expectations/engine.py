@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expectations import facts, register
+from expectations import coverage, facts, register
 from expectations.catalogue import GATES, Gate
 from expectations.facts import Source
 from expectations.register import Acceptance
@@ -159,6 +159,7 @@ def evaluate(
         with Session(warehouse, timezone) as session:
             facts.prepare(session, sources, as_of, currency)
             register.create(session)
+            coverage.measure(session, as_of)
             _find(session, gates)
             validation = _validate(session, gates)
             register.merge(session, [gate.gap_type for gate in gates], as_of)

@@ -38,6 +38,7 @@ def prepare(session: Session, sources: Sequence[Source], as_of: datetime, curren
         session.run("insert into gate_sources values ($name, $silo, $is_files, $max_age_days)", vars(source))
     unparsed = [(source.name, source.silo) for source in sources if _has(session, source, "_unparsed")]
     session.run("create temp view gate_records as " + contract_rules.records())
+    session.run("create temp view gate_record_days as " + contract_rules.record_days())
     session.run("create temp view gate_missing_parents as " + contract_rules.missing_parents())
     session.run("create temp view gate_strange_values as " + contract_rules.strange_values())
     session.run("create temp view gate_dates as " + contract_rules.impossible_dates())

@@ -24,3 +24,18 @@ select
     null
 from gate_counts
 where abs(our_rows - source_rows) > greatest(2, source_rows // 1000)
+union all
+-- Every value may be valid, and still half of what must meet something here no longer does.
+select
+    silo_left,
+    source || ' ' || subject,
+    met || ' of ' || records || case scope when 'recent' then ' of the last week' else '' end,
+    silo_right,
+    null,
+    case when is_unusual then 'usually ' || round(100 * usual, 1) else 'at least ' || round(100 * at_least, 1) end
+    || ' %',
+    null,
+    null,
+    null
+from gate_coverage_drops
+where kind = 'seam'

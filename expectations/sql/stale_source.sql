@@ -1,14 +1,35 @@
--- Sources whose newest record is older than they may be.
+-- Sources whose newest record is older than they may be: than revops.toml says, or else than twice the longest silence of
+-- their last thirteen months.
+with silences as (
+    select source, max(silence) as longest
+    from (
+        select source, day - lag(day) over (partition by source order by day) as silence from gate_record_days
+    )
+    group by source
+    having count(*) >= 20
+),
+
+limits as (
+    select
+        sources.silo, sources.source, silences.longest, sources.max_age_days is not null as is_agreed,
+        coalesce(sources.max_age_days, greatest(3, 2 * silences.longest)) as most_days
+    from gate_sources as sources
+    left join silences on sources.source = silences.source
+)
+
 select
-    sources.silo as silo_left,
-    sources.source as key_left,
+    limits.silo as silo_left,
+    limits.source as key_left,
     coalesce('newest record ' || strftime(newest.recorded_at, '%Y-%m-%d'), 'no record at all') as value_left,
-    'at most ' || sources.max_age_days || ' days old' as value_right,
-    newest.recorded_at + to_days(sources.max_age_days) as grace_until
-from gate_sources as sources
+    case
+        when limits.is_agreed then 'at most ' || limits.most_days || ' days old'
+        else 'never more than ' || limits.longest || ' days without one before'
+    end as value_right,
+    newest.recorded_at + to_days(cast(limits.most_days as integer)) as grace_until
+from limits
 cross join gate_run as run
 left join (select source, max(recorded_at) as recorded_at from gate_records group by source) as newest
-    on sources.source = newest.source
+    on limits.source = newest.source
 where
-    sources.max_age_days is not null
-    and coalesce(newest.recorded_at + to_days(sources.max_age_days) < run.as_of, true)
+    limits.most_days is not null
+    and coalesce(newest.recorded_at + to_days(cast(limits.most_days as integer)) < run.as_of, true)
