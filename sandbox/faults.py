@@ -7,7 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-KINDS = ("500", "401", "429", "broken_json", "slow", "new_field", "flip_type")
+KINDS = ("500", "401", "429", "broken_json", "slow", "new_field", "flip_type", "half")
+#: What vendors call the size of a list.
+TOTALS = ("total", "totalSize", "total_items", "total_count")
 MOST_SECONDS = 600.0
 
 
@@ -25,11 +27,16 @@ class Fault:
         """The body of a good answer with this fault in it."""
         if self.kind == "broken_json":
             return body[: len(body) // 2]
-        if self.kind not in ("new_field", "flip_type"):
+        content = json.loads(body) if self.kind in ("new_field", "flip_type", "half") else None
+        if self.kind == "new_field":
+            content = _add_field(content, self.field)
+        elif self.kind == "flip_type":
+            content = _flip_type(content, self.field)
+        elif self.kind == "half":
+            content = _halve(content)
+        else:
             return body
-        content = json.loads(body)
-        change = _add_field if self.kind == "new_field" else _flip_type
-        return json.dumps(change(content, self.field)).encode()
+        return json.dumps(content).encode()
 
 
 class Faults:
@@ -109,3 +116,20 @@ def _flip_type(content: Any, name: str) -> Any:
         flipped = {key: _flip_type(value, name) for key, value in content.items()}
         return flipped | {key: [value] for key, value in flipped.items() if key == name}
     return content
+
+
+def _halve(content: Any) -> Any:
+    """Every other record of each list of an answer, and half of its total, as if there were no more.
+
+    A page keeps its last record, which some vendors' next page begins after, and what leads to the next page
+    stays. One record (an answer with an `id` of its own) is answered whole.
+    """
+    if not isinstance(content, dict) or "id" in content:
+        return content
+    halved = dict(content)
+    for key, value in content.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            halved[key] = value[1 - len(value) % 2 :: 2]
+        elif key in TOTALS and isinstance(value, int):
+            halved[key] = (value + 1) // 2
+    return halved

@@ -150,6 +150,30 @@ def test_a_new_field_is_in_every_record(base_url: str) -> None:
     assert one.json() == before[0] | {"score": "new"}
 
 
+def test_half_of_the_records_come_with_the_paging_intact(base_url: str) -> None:
+    whole = get(base_url).json()
+    fault(base_url, "half")
+    half = get(base_url).json()
+    assert half == whole | {"data": [whole["data"][place] for place in (0, 2, 4)]}
+    headers = {"Authorization": f"Bearer {stripe.KEY}"}
+    key = whole["data"][0]["id"]
+    one = requests.get(f"{base_url}/stripe/v1/customers/{key}", headers=headers, timeout=5).json()
+    assert one == whole["data"][0]
+
+
+def test_half_of_a_list_that_is_counted_has_half_of_the_total(base_url: str) -> None:
+    def found() -> Any:
+        headers = {"Authorization": "Bearer sandbox-hubspot-key"}
+        asked = {"sorts": [], "properties": ["name"], "limit": 4}
+        url = f"{base_url}/hubspot/crm/v3/objects/companies/search"
+        return requests.post(url, json=asked, headers=headers, timeout=5).json()
+
+    whole = found()
+    fault(base_url, "half", "/search")
+    half = found()
+    assert half == whole | {"total": -(-whole["total"] // 2), "results": whole["results"][1::2]}
+
+
 def test_a_flipped_type_is_a_list_everywhere(base_url: str) -> None:
     before = get(base_url, "hubspot").json()["results"]
     fault(base_url, "flip_type", "companies", field="name", times=1)
