@@ -160,6 +160,40 @@ left join (
 where invoices.amount_paid > 0""",
     ),
     Seam(
+        "running subscriptions with an invoice of their current period",
+        *("billing", "billing"),
+        """
+select
+    subscriptions.source, subscriptions.current_period_start as recorded_at,
+    invoices.issued_at >= subscriptions.current_period_start - interval 1 day as is_met
+from billing.subscriptions as subscriptions
+semi join gate_mrr_now as running
+    on subscriptions.source = running.source and subscriptions.subscription_id = running.subscription_id
+    and running.mrr_reporting > 0
+left join (
+    select source, subscription_id, max(issued_at) as issued_at from billing.invoices group by all
+) as invoices
+    on subscriptions.source = invoices.source and subscriptions.subscription_id = invoices.subscription_id
+where subscriptions.current_period_start < (select as_of from gate_run) - interval 1 hour""",
+    ),
+    Seam(
+        "invoiced periods that their running subscriptions have begun",
+        *("billing", "billing"),
+        """
+select
+    lines.source, lines.period_start as recorded_at,
+    subscriptions.current_period_start >= lines.period_start - interval 1 day as is_met
+from (
+    select source, subscription_id, max(period_start) as period_start
+    from billing.invoice_lines
+    where is_recurring and not coalesce(is_proration, false)
+        and period_start < (select as_of from gate_run) - interval 1 hour
+    group by all
+) as lines
+inner join billing.subscriptions as subscriptions using (source, subscription_id)
+where subscriptions.ended_at is null""",
+    ),
+    Seam(
         "subscriptions with items",
         *("billing", "billing"),
         """
@@ -209,7 +243,7 @@ SHARES = (
 )
 
 #: Less than this many records say nothing.
-LEAST_RECORDS = 20
+LEAST_RECORDS = 10
 #: A share must differ by so much, and by so many standard deviations: runs are many, and chance is patient.
 LEAST_CHANGE, DEVIATIONS = 0.1, 5
 #: Which earlier runs are the norm: their median, so that one bad run is not.
@@ -312,8 +346,9 @@ norm as (
 compared as (
     select
         present.*, norm.usual, met / records as share,
-        (met + usual * usual_records) / (records + usual_records) as pooled,
-        $deviations * sqrt(pooled * (1 - pooled) * (1 / records + 1 / usual_records)) as most_by_chance
+        -- One more that meets it and one that does not: what never failed so far may.
+        (usual * usual_records + 1) / (usual_records + 2) as likely,
+        $deviations * sqrt(likely * (1 - likely) * (1 / records + 1 / usual_records)) as most_by_chance
     from present
     left join norm using (kind, subject, source, scope)
 )

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
 #: A critical gap holds KPIs once its money at risk passes this share of its KPI.
 HOLD_SHARE = Decimal("0.01")
+
+#: Where a gate stands -> the suite it is shown in.
+PLACES = {
+    "source": "1 doors",
+    "seam": "2 seams",
+    "kpi": "3 KPIs",
+}
 
 _FOUND = """
 create temp table gate_found (
@@ -61,8 +69,6 @@ select
         coalesce(silo_right, ''), coalesce(key_right, ''))) as gap_key
 from complete"""
 
-_EXPECT_NONE = "select * from {batch} where gap_type = '$gap_type'"
-
 # What somebody has accepted holds nothing back until it is resolved; should it come back, it is a new gap.
 _MONEY = """
 with accepted as (
@@ -99,6 +105,7 @@ class GateResult:
     base: Decimal | None  # the KPI amount the money is compared with
     holds: bool  # whether it keeps the KPIs it touches at their last good value
     message: str
+    sample: list[dict[str, str | None]]  # the first rows found: `no_gap.SAMPLE_COLUMNS`
 
 
 @dataclass(frozen=True)
@@ -120,8 +127,8 @@ def run_gates(
     """Evaluate every gate whose silos are configured and bring the register up to date.
 
     In: the warehouse with contract, identity and core models built; the gaps somebody accepts as they are, if
-    any. Out: the report; `gaps.register` in the warehouse, and its copy in the file `home.register`. All or
-    nothing.
+    any. Out: the report; `gaps.register` in the warehouse, and its copy in the file `home.register`, all or
+    nothing; then Great Expectations' own pages about it in `home.docs`.
     """
     sources = [
         Source(source.name, source.silo, source.type == "files", source.max_age_days)
@@ -136,6 +143,7 @@ def run_gates(
         config.thresholds.hold_share,
         config.company.timezone,
         acceptance,
+        home.docs,
     )
 
 
@@ -148,20 +156,21 @@ def evaluate(
     hold_share: Decimal = HOLD_SHARE,
     timezone: str = "UTC",
     acceptance: Acceptance | None = None,
+    docs: Path | None = None,
 ) -> GateReport:
-    """Evaluate the gates on a warehouse file. See `run_gates`."""
+    """Evaluate the gates on a warehouse file; their Data Docs go to the folder `docs`. See `run_gates`."""
     from expectations.duckdb_engine import Session  # imports Great Expectations: seconds
 
     silos = {source.silo for source in sources}
     gates = [gate for gate in GATES if silos.issuperset(gate.needs)]
     written: Path | None = None
     try:
-        with Session(warehouse, timezone) as session:
+        with Session(warehouse, timezone, docs) as session:
             facts.prepare(session, sources, as_of, currency)
             register.create(session)
             coverage.measure(session, as_of)
             _find(session, gates)
-            validation = _validate(session, gates)
+            validation = _validate(session, gates, as_of)
             register.merge(session, [gate.gap_type for gate in gates], as_of)
             if acceptance is not None:
                 register.accept(session, acceptance, as_of)
@@ -172,6 +181,7 @@ def evaluate(
             )
             written = register.export(session, register_file)
         os.replace(written, register_file)  # noqa: PTH105
+        session.build_docs()
     except BaseException:
         if written is not None:
             written.unlink(missing_ok=True)
@@ -196,34 +206,28 @@ def _find(session: Session, gates: Collection[Gate]) -> None:
         )
 
 
-def _validate(session: Session, gates: Collection[Gate]) -> dict[str, Any]:
+def _validate(session: Session, gates: Collection[Gate], as_of: datetime) -> dict[str, Any]:
     """Let Great Expectations say which gates are broken: it expects no row of any of them."""
-    from great_expectations.expectations import UnexpectedRowsExpectation
-    from great_expectations.expectations.metadata_types import FailureSeverity
+    from expectations.no_gap import expectation
 
-    severities = {
-        "critical": FailureSeverity.CRITICAL,
-        "high": FailureSeverity.WARNING,
-        "medium": FailureSeverity.INFO,
+    suites = {
+        title: [expectation(gate) for gate in gates if gate.place == place] for place, title in PLACES.items()
     }
-
-    outcome = session.validate(
-        "select * from gate_found",
-        [
-            UnexpectedRowsExpectation(
-                unexpected_rows_query=_EXPECT_NONE.replace("$gap_type", gate.gap_type),
-                severity=severities[gate.severity],
-                meta={"gap_type": gate.gap_type, "place": gate.place, "notes": gate.why},
-            )
-            for gate in gates
-        ],
+    outcomes = session.validate(
+        "select * from gate_found", {title: found for title, found in suites.items() if found}, as_of
     )
     counts: dict[str, int] = {}
-    for result in outcome.results:
+    samples: dict[str, list[dict[str, str | None]]] = {}
+    for result in chain.from_iterable(outcome.results for outcome in outcomes):
         if result.expectation_config is None or result.exception_info["raised_exception"]:
             raise RuntimeError(f"Great Expectations could not evaluate a gate: {result.exception_info}")
-        counts[result.expectation_config.meta["gap_type"]] = result.result["observed_value"]
-    return {"success": outcome.success, **outcome.statistics, "unexpected_rows": counts}
+        gap_type = result.expectation_config.meta["gap_type"]
+        counts[gap_type], samples[gap_type] = result.result["observed_value"], result.result["sample"]
+    return {
+        "success": all(outcome.success for outcome in outcomes),
+        "unexpected_rows": counts,
+        "samples": samples,
+    }
 
 
 def _judge(
@@ -252,6 +256,7 @@ def _judge(
                 message=_message(
                     session, gate, found, found - counting, at_risk, base, holds, hold_share, currency
                 ),
+                sample=validation["samples"][gate.gap_type],
             )
         )
     return results

@@ -57,6 +57,11 @@ class Home:
         """What the gates said last: whether they hold KPIs back, and why."""
         return self.root / "verdict.json"
 
+    @property
+    def docs(self) -> Path:
+        """What Great Expectations tells of the gates: the pages in `data_docs`, out of `validations`."""
+        return self.root / "docs"
+
     def loaded(self, source: str) -> Path:
         """A file whose time is that of the source's last good load, whether it brought anything or not."""
         return self.root / "loaded" / source
