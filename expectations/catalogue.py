@@ -44,6 +44,16 @@ class Gate:
         return self.severity == "critical" and self.base is None
 
 
+#: What is shown of rows that were found, and its heading.
+SAMPLE_COLUMNS = {
+    "left": "one side",
+    "value_left": "says",
+    "right": "the other",
+    "value_right": "says there",
+    "account": "account",
+    "money": "money at risk",
+}
+
 REVENUE = ("revenue", "revenue_month", "intra_period", "growth", "acquisition", "renewals")
 SALES = ("sales", "pipeline", "quota", "forecast", "forecast_error", "attribution")
 ARR = "select 12 * coalesce(sum(mrr_reporting), 0) from gate_mrr_now"

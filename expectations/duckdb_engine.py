@@ -150,7 +150,8 @@ class Session:
             return
         _forget(self._docs)
         suites = [ExpectationSuiteIdentifier(suite.name) for suite in self._context.suites.all()]
-        self._context.build_data_docs(resource_identifiers=[*suites, *self._checked.run_results])  # type: ignore[list-item]
+        self._context.build_data_docs(resource_identifiers=suites, build_index=False)
+        self._context.build_data_docs(resource_identifiers=[*self._checked.run_results])
 
     def _close(self) -> None:
         self._connection.close()
@@ -178,10 +179,18 @@ def _project(docs: Path | None) -> DataContextConfig:
         "class_name": "SiteBuilder",
         "show_how_to_buttons": False,
         "store_backend": backend | {"base_directory": str(docs / SITE)},
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder", "view": _view("Index")},
+        "site_section_builders": {
+            "expectations": {"view": _view("Page")},
+            "validations": {"view": _view("Page")},
+        },
     }
     project.stores, project.data_docs_sites = stores, {"gates": site}
     return project
+
+
+def _view(name: str) -> dict[str, str]:
+    return {"module_name": "expectations.docs_view", "class_name": name}
 
 
 def _forget(docs: Path) -> None:

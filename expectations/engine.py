@@ -105,7 +105,7 @@ class GateResult:
     base: Decimal | None  # the KPI amount the money is compared with
     holds: bool  # whether it keeps the KPIs it touches at their last good value
     message: str
-    sample: list[dict[str, str | None]]  # the first rows found: `no_gap.SAMPLE_COLUMNS`
+    sample: list[dict[str, str | None]]  # the first rows found: `catalogue.SAMPLE_COLUMNS`
 
 
 @dataclass(frozen=True)

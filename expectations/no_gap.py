@@ -11,6 +11,7 @@ from typing import Any
 from great_expectations.expectations.core import UnexpectedRowsExpectation
 from great_expectations.expectations.metadata_types import FailureSeverity
 from great_expectations.render import (
+    CollapseContent,
     LegacyDiagnosticRendererType,
     LegacyRendererType,
     RenderedStringTemplateContent,
@@ -18,20 +19,10 @@ from great_expectations.render import (
 )
 from great_expectations.render.renderer.renderer import renderer
 
-from expectations.catalogue import Gate
+from expectations.catalogue import SAMPLE_COLUMNS, Gate
 
 #: Rows shown of each gap type, the dearest first.
 SAMPLE_ROWS = 10
-#: Column of the query -> its heading.
-SAMPLE_COLUMNS = {
-    "left": "one side",
-    "value_left": "says",
-    "right": "the other",
-    "value_right": "says there",
-    "account": "account",
-    "money": "money at risk",
-}
-
 _QUERY = """
 select
     concat_ws(' ', silo_left, key_left) as "left", value_left,
@@ -54,10 +45,10 @@ class ExpectNoGap(UnexpectedRowsExpectation):
     The rows are those of the gap register, which name no people.
     """
 
-    def _validate(self, metrics: dict, *given: Any, **more: Any) -> Any:  # type: ignore[type-arg]
+    def _validate(self, metrics: dict, *given: Any, **more: Any) -> Any:
         outcome = super()._validate(metrics, *given, **more)
         rows = metrics["unexpected_rows_query.table"][:SAMPLE_ROWS]
-        outcome["result"]["sample"] = [dict(row) for row in rows]  # type: ignore[index]
+        outcome["result"]["sample"] = [dict(row) for row in rows]
         return outcome
 
     @classmethod
@@ -66,8 +57,8 @@ class ExpectNoGap(UnexpectedRowsExpectation):
         cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None, **_: Any
     ) -> list[RenderedStringTemplateContent]:
         meta = (configuration or result.expectation_config).meta
-        template = "$gap_type: no $what.\n$why. Severity $severity, for $owner: $fix."
-        params = {name: escape(str(meta[name])) for name in ("what", "why", "severity", "owner", "fix")}
+        template = "$gap_type: no $what.\nOtherwise $why. Severity $severity, for $owner: $fix."
+        params = {name: meta[name] for name in ("what", "why", "severity", "owner", "fix")}
         bold = {"gap_type": {"classes": ["font-weight-bold"]}}
         return [
             RenderedStringTemplateContent(
@@ -81,15 +72,17 @@ class ExpectNoGap(UnexpectedRowsExpectation):
 
     @classmethod
     @renderer(renderer_type=LegacyDiagnosticRendererType.OBSERVED_VALUE)
-    def _diagnostic_observed_value_renderer(cls, result: Any = None, **_: Any) -> str:
+    def _diagnostic_observed_value_renderer(
+        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None, **_: Any
+    ) -> str:
         found = result.result.get("observed_value", 0)
         return f"{found} found" if found else "none"
 
     @classmethod
     @renderer(renderer_type=LegacyDiagnosticRendererType.UNEXPECTED_TABLE)
     def _diagnostic_unexpected_table_renderer(
-        cls, result: Any = None, **_: Any
-    ) -> list[RenderedTableContent] | None:
+        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None, **_: Any
+    ) -> list[RenderedTableContent | CollapseContent] | None:
         rows = result.result.get("sample")
         if not rows:
             return None

@@ -22,6 +22,9 @@ QUIET = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
 }
 
+#: Environment variable in which `revops ui` says where it serves the Data Docs.
+DOCS_ADDRESS = "REVOPS_DATA_DOCS"
+
 #: A run writes a new copy of the marts beside the old ones; less space than this and it does not begin.
 MIN_FREE_BYTES = 200 * 1024 * 1024
 

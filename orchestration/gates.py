@@ -2,16 +2,17 @@
 
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
-from expectations.catalogue import GATES, Gate
+from expectations.catalogue import GATES, SAMPLE_COLUMNS, Gate
 from expectations.engine import GateReport, GateResult, run_gates
 from orchestration.accepting import acceptance_of
-from orchestration.environment import Environment
+from orchestration.environment import DOCS_ADDRESS, Environment
 from orchestration.keys import REGISTER
 from orchestration.steps import POOL, WRITER, instant_of
 from settings.paths import Home
@@ -31,6 +32,7 @@ def build_assets(environment: Environment, models: list[dg.AssetKey]) -> dg.Asse
                 description="One row per gap ever found between the silos, with its whole life.",
                 group_name="gaps",
                 kinds={"greatexpectations", "duckdb"},
+                metadata=_where_docs_are(),
             )
         ],
         check_specs=[_check(gate) for gate in gates],
@@ -47,11 +49,18 @@ def build_assets(environment: Environment, models: list[dg.AssetKey]) -> dg.Asse
             metadata={
                 "gaps found": sum(result.found for result in report.results),
                 "KPIs": "held back" if report.held else "free",
+                "Data Docs": dg.MetadataValue.path(str(environment.home.data_docs)),
             },
             check_results=[_result(result) for result in report.results],
         )
 
     return evaluate
+
+
+def _where_docs_are() -> dict[str, Any]:
+    """The Data Docs' address, where `revops ui` serves them."""
+    address = os.environ.get(DOCS_ADDRESS)
+    return {"Data Docs": dg.MetadataValue.url(address)} if address else {}
 
 
 def _check(gate: Gate) -> dg.AssetCheckSpec:
@@ -67,9 +76,10 @@ def _result(result: GateResult) -> dg.AssetCheckResult:
     severity = dg.AssetCheckSeverity.ERROR if result.severity == "critical" else dg.AssetCheckSeverity.WARN
     metadata: dict[str, Any] = {
         "found": result.found,
-        "money at risk": f"{result.money_at_risk:,.2f}",
+        "money at risk": float(result.money_at_risk),  # a number, so that the UI draws its history
         "holds KPIs back": result.holds,
         "owner team": result.owner_team,
+        **({"first rows": dg.MetadataValue.md(_as_markdown(result.sample))} if result.sample else {}),
     }
     return dg.AssetCheckResult(
         check_name=result.gap_type,
@@ -79,6 +89,18 @@ def _result(result: GateResult) -> dg.AssetCheckResult:
         description=result.message,
         metadata=metadata,
     )
+
+
+def _as_markdown(rows: Sequence[Mapping[str, str | None]]) -> str:
+    """A table; whatever a vendor's value holds, it stays in its cell and is text."""
+    shown = [name for name in SAMPLE_COLUMNS if any(row[name] for row in rows)]
+    cells = [[_cell(row[name] or "") for name in shown] for row in rows]
+    lines = [[SAMPLE_COLUMNS[name] for name in shown], ["---"] * len(shown), *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>|#!])", r"\\\1", " ".join(value.split()))
 
 
 def write_verdict(home: Home, report: GateReport, instant: datetime) -> None:

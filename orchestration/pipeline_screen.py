@@ -41,6 +41,7 @@ def show(environment: Environment, report: RunReport, console: Console) -> None:
     console.print(screens.kpis(_headline_rows(environment), title))
     console.print(f"Marts: {current}", soft_wrap=True)
     console.print(f"       {environment.home.marts / 'parquet'}", soft_wrap=True)
+    console.print(f"Gates: {environment.home.data_docs}", soft_wrap=True)
     console.print(f"Done in {report.seconds:.0f} s. Open gaps: revops gaps. All KPIs: revops kpis.")
 
 
@@ -57,6 +58,7 @@ def summary(environment: Environment, report: RunReport) -> dict[str, Any]:
         "kpis": _headline_rows(environment) if report.status != "failed" else [],
         "held": reading.held_kpis(environment.home) if report.status == "held" else [],
         "marts": str(environment.home.marts / "current.duckdb"),
+        "data_docs": str(environment.home.data_docs),
         "parquet": str(environment.home.marts / "parquet"),
     }
 

@@ -1,17 +1,23 @@
-"""`revops ui`: Dagster's web page and its daemon, which runs the daily schedule."""
+"""`revops ui`: Dagster's web page and its daemon, which runs the daily schedule; and the Data Docs."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 from orchestration.dbt_manifest import build_manifest
-from orchestration.environment import Environment, prepare_folders
+from orchestration.environment import DOCS_ADDRESS, Environment, prepare_folders
 from orchestration.run import sandbox_running
 from settings.errors import UserError
+from settings.paths import Home
 
 #: Dagster's code servers end a moment after it does; longer than this and they are killed.
 LAST_ENDS_SECONDS = 15.0
@@ -21,10 +27,12 @@ def serve(environment: Environment, port: int) -> None:
     """Serve until interrupted. Raises `UserError` if Dagster cannot start, for example on a taken port."""
     prepare_folders(environment.home)
     command = [sys.executable, "-m", "dagster", "dev", "--module-name", "orchestration.definitions"]
-    with sandbox_running(environment):
+    with sandbox_running(environment), _serving_docs(environment.home) as address:
         build_manifest(environment)
+        print(f"Gates' Data Docs: {address}", file=sys.stderr)
         dagster = subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(port)],
+            env={**os.environ, DOCS_ADDRESS: address},
             start_new_session=True,  # an interrupt from the keyboard is for us; its processes are one group
         )
         try:
@@ -41,6 +49,22 @@ def serve(environment: Environment, port: int) -> None:
             f"Dagster ended with code {code}; what it said is above. If port {port} is taken, choose "
             "another with --port"
         )
+
+
+@contextlib.contextmanager
+def _serving_docs(home: Home) -> Iterator[str]:
+    """The address at which the Data Docs can be read while in the block; a page may not link to a file."""
+    home.data_docs.parent.mkdir(parents=True, exist_ok=True)
+    handler = functools.partial(_Quiet, directory=str(home.data_docs.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing of each page."""
 
 
 def _wait_for_group(group: int) -> None:

@@ -62,6 +62,11 @@ class Home:
         """What Great Expectations tells of the gates: the pages in `data_docs`, out of `validations`."""
         return self.root / "docs"
 
+    @property
+    def data_docs(self) -> Path:
+        """The first of these pages."""
+        return self.docs / "data_docs" / "index.html"
+
     def loaded(self, source: str) -> Path:
         """A file whose time is that of the source's last good load, whether it brought anything or not."""
         return self.root / "loaded" / source

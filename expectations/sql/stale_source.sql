@@ -1,10 +1,15 @@
 -- Sources whose newest record is older than they may be: than revops.toml says, or else than twice the longest silence of
--- their last thirteen months.
+-- their last three months and of this season a year ago.
 with silences as (
     select source, max(silence) as longest
     from (
-        select source, day - lag(day) over (partition by source order by day) as silence from gate_record_days
+        select
+            days.source, days.day - lag(days.day) over (partition by days.source order by days.day) as silence,
+            date_diff('day', days.day, run.as_of) as days_ago
+        from gate_record_days as days
+        cross join gate_run as run
     )
+    where days_ago < 90 or days_ago between 335 and 395
     group by source
     having count(*) >= 20
 ),
@@ -12,7 +17,9 @@ with silences as (
 limits as (
     select
         sources.silo, sources.source, silences.longest, sources.max_age_days is not null as is_agreed,
-        coalesce(sources.max_age_days, greatest(3, 2 * silences.longest)) as most_days
+        coalesce(
+            sources.max_age_days, case when silences.longest is not null then greatest(3, 2 * silences.longest) end
+        ) as most_days
     from gate_sources as sources
     left join silences on sources.source = silences.source
 )
