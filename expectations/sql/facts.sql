@@ -55,13 +55,23 @@ from core.opportunities
 cross join (select as_of from gate_run) as run
 where coalesce(created_at < run.as_of, true);
 
--- Stages an opportunity jumped over once it was there, and those it went back from.
+-- Stages an opportunity jumped over once it was there, and those it went back from, and that it was not in since.
 create temp view gate_stage_moves as
 select
     source, opportunity_id, label, entered_at,
     case when is_imputed then 'skipped ' || label else 'back from ' || label end as move
-from core.stage_visits
-where (is_imputed and entered_at > created_at) or exit = 'back';
+from core.stage_visits as visits
+where
+    ((is_imputed and entered_at > created_at) or exit = 'back')
+    and not exists (
+        select 1 from core.stage_visits as later
+        where
+            visits.source = later.source
+            and visits.opportunity_id = later.opportunity_id
+            and visits.label = later.label
+            and visits.entered_at < later.entered_at
+            and not later.is_imputed
+    );
 
 -- Won deals, and whether any campaign ever touched the company before.
 create temp view gate_touched_wins as
@@ -113,3 +123,8 @@ cross join gate_run as run
 left join core.closing_rates as rates
     on subscriptions.month = rates.month and subscriptions.currency = rates.currency
 where subscriptions.month = cast(date_trunc('month', run.as_of - interval 1 microsecond) as date);
+
+-- What invoices say of an account's MRR beyond all that explains a difference, in the reporting currency.
+create temp view gate_walk as
+select month, account, mrr, billing_residual
+from core.revenue_walk;
