@@ -49,6 +49,7 @@ SEATS = 12
 YEARLY = SEAT * SEATS
 QUOTE = Decimal(5000)
 FEE = Decimal(1500)
+FRESH = 5  # days since a new customer signed up
 OWNER = "105"  # an account executive with a quota
 COUNTRY = "US"
 
@@ -277,10 +278,18 @@ def invoice(hands: Hands, firm: Firm, key: str, at: datetime, lines: list[Any], 
 
 
 def subscription(
-    hands: Hands, firm: Firm, start: datetime, seats: int = SEATS, terms: int = 1, **more: Any
+    hands: Hands,
+    firm: Firm,
+    start: datetime,
+    seats: int = SEATS,
+    *,
+    terms: int = 1,
+    last_seats: int | None = None,
+    paid: bool = True,
+    **more: Any,
 ) -> None:
-    """A yearly subscription at list price; `more` seats from its last term on, if it says `last_seats`."""
-    last_seats = more.pop("last_seats", seats)
+    """A yearly subscription at list price, in its last term perhaps of other seats, and its invoices."""
+    last_seats = last_seats or seats
     starts = [add_months(start, 12 * term) for term in range(terms + 1)]
     items = [{"item_id": firm.item, "price_id": PRICE, "quantity": seats, "valid_from": start}]
     if last_seats != seats:
@@ -304,7 +313,7 @@ def subscription(
         count = last_seats if term == terms - 1 else seats
         key = firm.invoice if term == 0 else firm.other_invoice
         part = line(key, PRICE, firm.item, count, SEAT, begin, starts[term + 1])
-        invoice(hands, firm, key, begin, [part])
+        invoice(hands, firm, key, begin, [part], paid=paid)
 
 
 # ------------------------------------------------------------ whole companies
@@ -332,12 +341,17 @@ def loser(hands: Hands, firm: Firm) -> None:
     close(hands, firm.deal, hands.ago(2), "closedlost", lost_reason="price")
 
 
-def signup(hands: Hands, firm: Firm, days: float = 200, seats: int = SEATS) -> None:
+def signup(hands: Hands, firm: Firm, days: float = 200, *, paid: bool = True) -> None:
     """A customer who bought without a deal."""
     start = hands.ago(days)
     company(hands, firm, start, lifecycle_stage="customer", billing_customer_id=firm.customer)
     customer(hands, firm, start)
-    subscription(hands, firm, start, seats)
+    subscription(hands, firm, start, paid=paid)
+
+
+def fresh_signup(hands: Hands, firm: Firm) -> None:
+    """One of this week, whose first invoice is not due yet."""
+    signup(hands, firm, FRESH, paid=False)
 
 
 def customer_of(days: float, seats: int = SEATS, **more: Any) -> Healthy:

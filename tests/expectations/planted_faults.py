@@ -256,31 +256,29 @@ def _renewed_on(world: World) -> dict[str, str]:
 
 
 def _sell_at(unit: Decimal, listed: bool) -> Deed:
-    """The price of a seat on the subscription, its bill and what was paid."""
+    """The price of a seat, on the subscription and on its bill, which is not paid yet."""
 
     def sell(hands: Hands, firm: Firm) -> None:
-        start = hands.ago(200)
+        start = hands.ago(made.FRESH)
         item = {"item_id": firm.item, "price_id": made.PRICE, "quantity": SEATS, "valid_from": start}
-        hands.change(
-            "billing.subscriptions",
-            firm.subscription,
-            items=[item | {"unit_amount": None if listed else unit}],
-        )
+        item["unit_amount"] = None if listed else unit
+        hands.change("billing.subscriptions", firm.subscription, items=[item])
         part = made.line(firm.invoice, made.PRICE, firm.item, SEATS, unit, start, add_months(start, 12))
-        sums = dict.fromkeys(("subtotal", "total", "amount_paid", "amount_due"), unit * SEATS)
+        sums = dict.fromkeys(("subtotal", "total", "amount_due"), unit * SEATS)
         hands.change("billing.invoices", firm.invoice, lines=[part], **sums)
-        hands.change("billing.payments", firm.payment, amount=unit * SEATS)
 
     return sell
 
 
 OFF = Decimal(39)
-#: A year of so many seats, billed as if it were the first month, is more than two percent of anybody's MRR.
-MANY = 60
+#: Seats whose bill, spread over twice the time, is more than two percent of anybody's MRR.
+MANY = 600
 FEW_DAYS = 20
 
 
 def _bill_for(months: int) -> Deed:
+    """A year's fee, as if it were for so many months."""
+
     def bill(hands: Hands, firm: Firm) -> None:
         start = hands.ago(FEW_DAYS) + timedelta(hours=1)
         period = (start, add_months(start, months))
@@ -447,7 +445,7 @@ FAULTS = (
     Fault(
         *("off_list_price", "deal desk"),
         *(("billing", f"{{subscription}}:{made.PRICE}"), ("billing", made.PRICE)),
-        *(made.signup, _sell_at(made.SEAT - OFF, False), _sell_at(made.SEAT, True)),
+        *(made.fresh_signup, _sell_at(made.SEAT - OFF, False), _sell_at(made.SEAT, True)),
         money=OFF * SEATS,
     ),
     Fault(
@@ -460,8 +458,8 @@ FAULTS = (
     Fault(
         *("bridge_residual", "finance"),
         *(("billing", f"crm:{CRM}:{{company}} {{month}} billed"), ("billing", None)),
-        *(made.customer_of(FEW_DAYS, MANY), _bill_for(1), _bill_for(12)),
-        money=11 * made.SEAT * MANY,
+        *(made.customer_of(FEW_DAYS, MANY), _bill_for(24), _bill_for(12)),
+        money=made.SEAT * MANY / 2,
         told=_last_month,
     ),
     # mail

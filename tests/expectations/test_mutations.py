@@ -1,4 +1,4 @@
-"""Every gap type in a whole company: a fault in its tools is found, named, priced and alone; then repaired."""
+"""Every gap type in a whole company: a fault in its tools is found, named, priced; alone; then repaired."""
 
 from __future__ import annotations
 
