@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -79,9 +80,11 @@ def apply(world: World, edits: Iterable[Mapping[str, Any]]) -> None:
 
     Raises ValueError at the first that cannot be made in it, which then has changed nothing.
     """
-    for edit in edits:
+    made = list(edits)
+    for edit in made:
         _apply(world, edit)
-    sort(world)
+    if any("create" in edit for edit in made):
+        sort(world)
 
 
 def _apply(world: World, edit: Mapping[str, Any]) -> None:
@@ -98,7 +101,7 @@ def _apply(world: World, edit: Mapping[str, Any]) -> None:
     if found is None:
         raise ValueError(f"{kind} has no record {edit.get('id')!r}")
     if "set" in edit:
-        _set(world, found, _values(world, kind, edit["set"]), at, now)
+        _set(world, found, _values(world, kind, edit["set"], is_new=False), at, now)
         return
     bin_ = next((name for name in ("archived_at", "deleted_at") if hasattr(found, name)), None)
     if bin_ is None:
@@ -129,7 +132,7 @@ def _moment(given: Any, default: datetime) -> datetime:
 
 
 def _new(world: World, kind: str, given: Any, at: datetime, now: datetime) -> Any:
-    values = _values(world, kind, given)
+    values = _values(world, kind, given, is_new=True)
     for field in fields(KINDS[kind]):
         if field.name in values or not _is_required(field):
             continue
@@ -177,11 +180,13 @@ def _touch(record: Any, now: datetime) -> None:
 # ------------------------------------------------------------ reading what is given
 
 
-def _values(world: World, kind: str, given: Any) -> Json:
+def _values(world: World, kind: str, given: Any, is_new: bool) -> Json:
     """Fields of a record of a kind, with values of their types that name what there is."""
     values = _read(KINDS[kind], given, kind)
     if "history" in values:
         raise ValueError(f"{kind}: history cannot be set; say at when the fields had which value")
+    if "id" in values and not is_new:
+        raise ValueError(f"{kind}: id cannot be set: other records name it")
     for name, value in _named(values):
         if name not in REFERENCES or value is None or (name == "stage" and kind != "crm.deals"):
             continue
@@ -192,10 +197,20 @@ def _values(world: World, kind: str, given: Any) -> Json:
     return values
 
 
+@cache
+def _hints(known: type) -> dict[str, Any]:
+    return get_type_hints(known)
+
+
+@cache
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint)
+
+
 def _read(known: type, given: Any, where: str) -> Json:
     if not isinstance(given, dict):
         raise ValueError(f"{where}: expected an object of fields")
-    hints = get_type_hints(known)
+    hints = _hints(known)
     if unknown := sorted(given.keys() - hints.keys()):
         raise ValueError(f"{where} has no field {unknown[0]!r}; it has {', '.join(hints)}")
     is_sheet = where.startswith("finance.")
@@ -209,7 +224,7 @@ def _parsed(hint: Any, value: Any, where: str, is_sheet: bool = False) -> Any:
         assert isinstance(part, type)
         return [_part(part, one, where) for one in value]
     try:
-        found = TypeAdapter(hint).validate_python(value)
+        found = _adapter(hint).validate_python(value)
     except ValidationError as exc:
         if is_sheet and isinstance(value, str):
             return value

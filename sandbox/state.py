@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ def write_state(folder: Path, state: State) -> State:
     folder.mkdir(parents=True, exist_ok=True)
     path = state_file(folder)
     part = path.with_suffix(".json.part")
-    text = json.dumps(asdict(state) | {"start": state.start.isoformat()}, indent=2)
+    text = json.dumps(vars(state) | {"start": state.start.isoformat()})
     part.write_text(text + "\n", encoding="utf-8")
     part.replace(path)
     return state
@@ -140,19 +140,17 @@ class Company:
             edits.apply(world, [edit])
             state = read_state(self.folder)
             write_state(self.folder, replace(state, edits=(*state.edits, edit)))
+            if edit["kind"].startswith("finance."):
+                write_finance(world, self.folder / "finance")
             # Another object, so that nobody who keeps something by the world takes it for the one before.
-            self._keep(replace(world), self._read_stamp())
+            self._world, self._stamp = replace(world), self._read_stamp()
 
     def _present(self) -> World:
         stamp = self._read_stamp()
         if self._world is None or stamp != self._stamp:
-            return self._keep(read_state(self.folder).simulate(), stamp)
+            self._world, self._stamp = read_state(self.folder).simulate(), stamp
+            write_finance(self._world, self.folder / "finance")
         return self._world
-
-    def _keep(self, world: World, stamp: tuple[int, int] | None) -> World:
-        write_finance(world, self.folder / "finance")
-        self._world, self._stamp = world, stamp
-        return world
 
     def _read_stamp(self) -> tuple[int, int] | None:
         try:

@@ -16,8 +16,30 @@ create temp view gate_people as
 select email, person
 from identity.people;
 
--- Pairs of records that may be one company or person, with the silo of each.
+-- Pairs of records that may be one company or person, with the silo of each. Who is deleted is doubted no more.
 create temp view gate_candidates as
+with deleted as (
+    select 'crm:' || source || ':' || account_id as record
+    from crm.accounts
+    where is_deleted
+    union all
+    select 'contact:' || source || ':' || contact_id
+    from crm.contacts
+    where is_deleted
+    union all
+    select 'lead:' || source || ':' || lead_id
+    from crm.leads
+    where is_deleted
+    union all
+    select unnest(['billing:', 'customer:']) || source || ':' || customer_id
+    from billing.customers
+    where is_deleted
+    union all
+    select 'recipient:' || source || ':' || recipient_id
+    from email.recipients
+    where is_deleted
+)
+
 select
     left_record, right_record, method, evidence, score, why,
     case kind when 'account' then left_known_as end as account,
@@ -31,7 +53,8 @@ select
         when split_part(right_record, ':', 1) in ('recipient', 'event') then 'email'
         else 'crm'
     end as right_silo
-from identity.candidates;
+from identity.candidates
+where left_record not in (select record from deleted) and right_record not in (select record from deleted);
 
 -- Every billing customer ever, with its resolved account.
 create temp view gate_billing_accounts as
