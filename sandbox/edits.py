@@ -11,7 +11,8 @@ billing.invoices, finance.spend ...), and one of
 `at` is when it happened, just now unless it says otherwise: fields with a history have the value since then,
 and a deal is closed or open since then as its stage is. What a tool says of a record's last change is when
 the edit was entered (`entered`), whatever `at` is, so that connectors see it; an `updated_at` among the
-fields is kept. A spreadsheet takes any text for a value.
+fields is kept. What has no such date (prices, payments, messages) shows its change to whoever reads all of
+it. A spreadsheet takes any text for a value.
 """
 
 from __future__ import annotations

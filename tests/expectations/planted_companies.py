@@ -42,6 +42,7 @@ NAMES = (
     ),
     *("Mvespick", "Nxolater", "Oqbrint", "Pdwuhn", "Qislem", "Rgavott", "Svkpurn", "Tnexhal", "Ugdobrin"),
 )
+#: Of the billing tools, Stripe has no price that differs from the list's.
 CRM, MAIL, BILLING = "hubspot", "mailshake", "chargebee"
 PRICE = "price_growth_usd_year"
 SEAT = Decimal(539)  # a year, at list price

@@ -1,7 +1,7 @@
 """One fault for each gap type: what is changed in which company's tools, the row it gives, the repair.
 
-Owners and silos are written down here once more, from what the gap types are for: the catalogue cannot say
-itself whether it is right.
+Owners, severities and silos are written down here once more, from what the gap types are for: the catalogue
+cannot say itself whether it is right.
 """
 
 from __future__ import annotations
@@ -20,6 +20,17 @@ from sandbox.world import World
 
 Deed = Callable[[Hands, Firm], None]
 ZERO = Decimal(0)
+SEVERITIES = {
+    "critical": (
+        *("stale_source", "incomplete_load", "missing_day", "missing_fx_rate", "won_without_billing"),
+        *("paying_without_crm", "contradicting_ids", "deal_contract_mismatch", "customer_but_charged"),
+        *("unsubscribed_but_mailable", "bridge_residual", "erasure_incomplete"),
+    ),
+    "medium": (
+        *("duplicate_people", "term_mismatch", "upgrade_without_opportunity", "off_list_price"),
+        *("bounced_but_active", "idle_opportunity", "stage_skipped", "missing_lead_source", "untouched_win"),
+    ),
+}
 #: Silo and key; `{deal}` and the like stand for the firm's records, other words for what `Fault.told` gives.
 Side = tuple[str, str | None]
 
@@ -35,6 +46,7 @@ class Row:
     key_right: str | None
     account: str | None
     owner_team: str
+    severity: str
     money_at_risk: Decimal | None
 
 
@@ -64,7 +76,12 @@ class Fault:
         key = said(self.left[1])
         assert key is not None and self.left[0] is not None
         sides = (self.left[0], key, self.right[0], said(self.right[1]))
-        return Row(self.gap_type, *sides, said(self.account), self.owner, money)
+        return Row(self.gap_type, *sides, said(self.account), self.owner, self.severity, money)
+
+    @property
+    def severity(self) -> str:
+        """How much it matters."""
+        return next((level for level, types in SEVERITIES.items() if self.gap_type in types), "high")
 
 
 def swapped(kind: str, which: str, **values: tuple[Any, Any]) -> tuple[Deed, Deed]:
@@ -295,6 +312,7 @@ def _last_month(world: World) -> dict[str, str]:
 #: Whose customer another account names.
 CONTRADICTED = Firm(len(made.NAMES) - 1)
 
+#: Another gap type is another entry; test_mutations.py names those of the catalogue that lack one.
 FAULTS = (
     # the doors
     Fault(

@@ -118,7 +118,7 @@ def register(revops: Revops) -> dict[str, Entry]:
     with revops.marts() as marts:
         found = marts.execute(
             "select gap_id, resolved_at is null, holds, gap_type, silo_left, key_left, silo_right, key_right,"
-            " account, owner_team, money_at_risk from marts.silo_gaps"
+            " account, owner_team, severity, money_at_risk from marts.silo_gaps"
         ).fetchall()
     return {key: Entry(Row(*row), is_open, holds) for key, is_open, holds, *row in found}
 
