@@ -125,6 +125,7 @@ from $table
 where $condition
 group by source, $column""")
 
+# What is gone from a file was never said; what a tool says is deleted was recorded there.
 _DATE = Template("""
 select
     records.source,
@@ -133,6 +134,8 @@ select
         max(records.updated_at) filter (where records.updated_at < run.as_of)
     ) as recorded_at
 from $table as records, gate_run as run
+where not coalesce(records.is_deleted, false)
+    or records.source not in (select source from gate_sources where is_files)
 group by records.source""")
 
 _RECORD_DAYS = Template("""

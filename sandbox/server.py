@@ -2,7 +2,8 @@
 
 `/hubspot`, `/stripe` and the others answer as the vendors do: key checked, rate limited. Each is a module of
 `sandbox.api` with `LIMIT`, `authorised`, `unauthorised`, `rate_limited` and `routes`. Of its own the server
-has `GET /` (who is there), `POST /_sandbox/advance` {"days": n}, and `POST` and `DELETE /_sandbox/faults`
+has `GET /` (who is there), `POST /_sandbox/advance` {"days": n}, `POST /_sandbox/edit`
+{"kind": "crm.deals", "id", "set": {...}} (see `edits.py`), and `POST` and `DELETE /_sandbox/faults`
 {"path": regex, "kind", "field", "times", "seconds"} (see `faults.py`).
 """
 
@@ -115,8 +116,12 @@ def app(
     get_world: Callable[[], World],
     advance: Callable[[int], None] | None = None,
     home: Path | None = None,
+    edit: Callable[[Any], None] | None = None,
 ) -> Starlette:
-    """The sandbox over whatever world there is; `advance` is what moves its clock, `home` its folder."""
+    """The sandbox over whatever world there is, of the folder `home`.
+
+    `advance` moves its clock, `edit` changes its records.
+    """
     faults = Faults()
 
     async def who(_: Request) -> Response:
@@ -137,6 +142,15 @@ def app(
             return _refused(str(exc))
         return await who(request)
 
+    async def make_edit(request: Request) -> Response:
+        if edit is None:
+            return _refused("this company cannot be edited: the sandbox has no folder")
+        try:
+            await run_in_threadpool(edit, await _json(request))
+        except (ValueError, UserError) as exc:
+            return _refused(str(exc))
+        return JSONResponse({}, 201)
+
     async def change_faults(request: Request) -> Response:
         if request.method == "DELETE":
             faults.clear()
@@ -151,6 +165,7 @@ def app(
         routes=[
             Route("/", who, methods=["GET"]),
             Route("/_sandbox/advance", move_clock, methods=["POST"]),
+            Route("/_sandbox/edit", make_edit, methods=["POST"]),
             Route("/_sandbox/faults", change_faults, methods=["POST", "DELETE"]),
             *[Mount(f"/{name}", _Vendor(vendor, get_world, faults)) for name, vendor in VENDORS.items()],
         ],
@@ -179,7 +194,7 @@ def serve(folder: Path, host: str = "127.0.0.1", port: int = 8600, parent: int |
         company = Company(folder)
         company.world()  # before the first request, so that none has to wait
         config = uvicorn.Config(
-            app(company.world, company.advance, folder),
+            app(company.world, company.advance, folder, company.edit),
             log_level="error",
             access_log=False,
             lifespan="off",

@@ -1,18 +1,20 @@
 """The sandbox company's clock: which company it is, and how far its time has gone on.
 
-A small file holds what `simulate` needs; the world itself is never stored. So a server that is stopped and
-started again shows the same world, and only edits made through the vendors' APIs are forgotten.
+A small file holds what `simulate` needs, and the edits made since (see `edits.py`); the world itself is never
+stored. So a server that is stopped and started again shows the same world, and only edits made through the
+vendors' APIs are forgotten.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sandbox import edits
 from sandbox.files import write_finance
 from sandbox.simulation import START, simulate
 from sandbox.simulation.timeline import add_months
@@ -34,6 +36,7 @@ class State:
     start: datetime = START
     days: int = 0
     noise: bool = True
+    edits: tuple[dict[str, Any], ...] = field(default=(), hash=False)
 
     @classmethod
     def of(cls, asked: Sandbox) -> State:
@@ -46,8 +49,15 @@ class State:
         return add_months(self.start, self.months) + timedelta(days=self.days)
 
     def simulate(self) -> World:
-        """The company at its present."""
-        return simulate(self.seed, self.months, self.size, self.start, self.now, self.noise)
+        """The company at its present, as it was edited."""
+        world = simulate(self.seed, self.months, self.size, self.start, self.now, self.noise)
+        try:
+            edits.apply(world, self.edits)
+        except ValueError as exc:
+            raise UserError(
+                f"an edit of the sandbox company cannot be made any more: {exc}. Run `revops sandbox reset`"
+            ) from exc
+        return world
 
 
 def state_file(folder: Path) -> Path:
@@ -62,7 +72,7 @@ def read_state(folder: Path) -> State:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         start = datetime.fromisoformat(raw["start"])
         numbers = {key: int(raw[key]) for key in ("seed", "months", "size", "days")}
-        return State(**numbers, start=start, noise=bool(raw["noise"]))
+        return State(**numbers, start=start, noise=bool(raw["noise"]), edits=tuple(raw.get("edits", ())))
     except FileNotFoundError:
         return State()
     except (OSError, ValueError, KeyError, TypeError) as exc:
@@ -77,16 +87,16 @@ def write_state(folder: Path, state: State) -> State:
     folder.mkdir(parents=True, exist_ok=True)
     path = state_file(folder)
     part = path.with_suffix(".json.part")
-    text = json.dumps(asdict(state) | {"start": state.start.isoformat()}, indent=2)
+    text = json.dumps(vars(state) | {"start": state.start.isoformat()})
     part.write_text(text + "\n", encoding="utf-8")
     part.replace(path)
     return state
 
 
 def prepare(folder: Path, asked: State) -> State:
-    """The folder's company as far as it has come; a new one if the folder has none, or another one."""
+    """The folder's company as it has become; a new one if the folder has none, or another one."""
     found = read_state(folder)
-    if state_file(folder).exists() and replace(found, days=asked.days, start=asked.start) == asked:
+    if state_file(folder).exists() and replace(found, days=asked.days, start=asked.start, edits=()) == asked:
         return found
     return write_state(folder, asked)
 
@@ -113,16 +123,34 @@ class Company:
     def world(self) -> World:
         """The world at the present of the state file; finance's spreadsheets are written with it."""
         with self._lock:
-            stamp = self._read_stamp()
-            if self._world is None or stamp != self._stamp:
-                world = read_state(self.folder).simulate()
-                write_finance(world, self.folder / "finance")
-                self._world, self._stamp = world, stamp
-            return self._world
+            return self._present()
 
     def advance(self, days: int) -> None:
         """Let time pass."""
         advance(self.folder, days)
+
+    def edit(self, given: Any) -> None:
+        """Make an edit, as `edits.py` describes it, in the world and in the state file.
+
+        Raises ValueError saying what is wrong with it; nothing has changed then.
+        """
+        with self._lock:
+            world = self._present()
+            edit = edits.entered(world, given)
+            edits.apply(world, [edit])
+            state = read_state(self.folder)
+            write_state(self.folder, replace(state, edits=(*state.edits, edit)))
+            if edit["kind"].startswith("finance."):
+                write_finance(world, self.folder / "finance")
+            # Another object, so that nobody who keeps something by the world takes it for the one before.
+            self._world, self._stamp = replace(world), self._read_stamp()
+
+    def _present(self) -> World:
+        stamp = self._read_stamp()
+        if self._world is None or stamp != self._stamp:
+            self._world, self._stamp = read_state(self.folder).simulate(), stamp
+            write_finance(self._world, self.folder / "finance")
+        return self._world
 
     def _read_stamp(self) -> tuple[int, int] | None:
         try:

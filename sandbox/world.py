@@ -300,6 +300,9 @@ class ItemVersion:
     quantity: int
     valid_from: datetime
     valid_to: datetime | None = None
+    unit_amount: Decimal | None = (
+        None  # sold at another price than the list's, which Chargebee alone can keep
+    )
 
 
 @dataclass

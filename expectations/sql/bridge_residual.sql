@@ -1,4 +1,5 @@
--- Months in which the MRR bridge does not add up, or does not cover every subscription.
+-- Months in which the MRR bridge does not add up, or does not cover every subscription; and accounts whose invoices say
+-- another MRR than their subscriptions, where that is more than two percent of the last month's.
 with months as (
     select
         month,
@@ -64,3 +65,24 @@ full join (
 ) as facts
     on bridge.month = facts.month and bridge.currency = facts.currency
 where coalesce(bridge.mrr, 0) <> coalesce(facts.mrr, 0)
+union all
+select
+    account || ' ' || strftime(month, '%Y-%m') || ' billed',
+    'MRR ' || cast(mrr as decimal(18, 2)),
+    null,
+    'invoices say ' || cast(abs(billing_residual) as decimal(18, 2))
+    || case when billing_residual > 0 then ' more' else ' less' end,
+    account,
+    12 * abs(billing_residual),
+    null
+from (
+    select
+        *,
+        sum(abs(billing_residual)) over (partition by month) as unexplained,
+        sum(mrr) over (partition by month) as total
+    from gate_walk
+) as walk
+where
+    billing_residual <> 0
+    and 100 * unexplained > 2 * total
+    and month = (select max(gate_walk.month) from gate_walk)

@@ -16,8 +16,30 @@ create temp view gate_people as
 select email, person
 from identity.people;
 
--- Pairs of records that may be one company or person, with the silo of each.
+-- Pairs of records that may be one company or person, with the silo of each. Who is deleted is doubted no more.
 create temp view gate_candidates as
+with deleted as (
+    select 'crm:' || source || ':' || account_id as record
+    from crm.accounts
+    where is_deleted
+    union all
+    select 'contact:' || source || ':' || contact_id
+    from crm.contacts
+    where is_deleted
+    union all
+    select 'lead:' || source || ':' || lead_id
+    from crm.leads
+    where is_deleted
+    union all
+    select unnest(['billing:', 'customer:']) || source || ':' || customer_id
+    from billing.customers
+    where is_deleted
+    union all
+    select 'recipient:' || source || ':' || recipient_id
+    from email.recipients
+    where is_deleted
+)
+
 select
     left_record, right_record, method, evidence, score, why,
     case kind when 'account' then left_known_as end as account,
@@ -31,7 +53,8 @@ select
         when split_part(right_record, ':', 1) in ('recipient', 'event') then 'email'
         else 'crm'
     end as right_silo
-from identity.candidates;
+from identity.candidates
+where left_record not in (select record from deleted) and right_record not in (select record from deleted);
 
 -- Every billing customer ever, with its resolved account.
 create temp view gate_billing_accounts as
@@ -55,13 +78,23 @@ from core.opportunities
 cross join (select as_of from gate_run) as run
 where coalesce(created_at < run.as_of, true);
 
--- Stages an opportunity jumped over once it was there, and those it went back from.
+-- Stages an opportunity jumped over once it was there, and those it went back from, and that it was not in since.
 create temp view gate_stage_moves as
 select
     source, opportunity_id, label, entered_at,
     case when is_imputed then 'skipped ' || label else 'back from ' || label end as move
-from core.stage_visits
-where (is_imputed and entered_at > created_at) or exit = 'back';
+from core.stage_visits as visits
+where
+    ((is_imputed and entered_at > created_at) or exit = 'back')
+    and not exists (
+        select 1 from core.stage_visits as later
+        where
+            visits.source = later.source
+            and visits.opportunity_id = later.opportunity_id
+            and visits.label = later.label
+            and visits.entered_at < later.entered_at
+            and not later.is_imputed
+    );
 
 -- Won deals, and whether any campaign ever touched the company before.
 create temp view gate_touched_wins as
@@ -113,3 +146,8 @@ cross join gate_run as run
 left join core.closing_rates as rates
     on subscriptions.month = rates.month and subscriptions.currency = rates.currency
 where subscriptions.month = cast(date_trunc('month', run.as_of - interval 1 microsecond) as date);
+
+-- What invoices say of an account's MRR beyond all that explains a difference, in the reporting currency.
+create temp view gate_walk as
+select month, account, mrr, billing_residual
+from core.revenue_walk;

@@ -30,9 +30,7 @@ class Shapes(CatalogueShapes):
     def _line(self, invoice: Invoice, record: InvoiceLine, prefix: str = "") -> Json:
         """A line, of an invoice or given back by a credit note. A part of a term has a part of the price."""
         price = self.index.prices[record.price_id]
-        unit, amount = minor(price.unit_amount, price.currency), minor(abs(record.amount), invoice.currency)
-        if record.is_proration:
-            unit = amount // (record.quantity or 1)
+        amount = minor(abs(record.amount), invoice.currency)
         kind = self.item_type(self.index.products[price.product_id])
         return present(
             id=prefix + record.id,
@@ -40,7 +38,7 @@ class Shapes(CatalogueShapes):
             customer_id=invoice.customer_id,
             date_from=epoch(record.period_start),
             date_to=epoch(record.period_end),
-            unit_amount=unit,
+            unit_amount=amount // (record.quantity or 1),
             quantity=record.quantity,
             amount=amount,
             pricing_model="per_unit",

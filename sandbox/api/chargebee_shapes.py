@@ -137,7 +137,8 @@ class CatalogueShapes:
 
     def _item(self, item: ItemVersion) -> Json:
         price = self.index.prices[item.price_id]
-        unit = minor(price.unit_amount, price.currency)
+        listed = price.unit_amount if item.unit_amount is None else item.unit_amount
+        unit = minor(listed, price.currency)
         return {
             "item_price_id": price.id,
             "item_type": self.item_type(self.index.products[price.product_id]),

@@ -11,7 +11,7 @@ from sandbox.ledger.attribution import attribution
 from sandbox.ledger.funnel import Funnel
 from sandbox.ledger.gaps import Gap
 from sandbox.ledger.mrr import Revenue
-from sandbox.ledger.visits import stage_visits
+from sandbox.ledger.visits import Visit, stage_visits
 from sandbox.world import Contact, Deal, Subscription, World
 
 INSTANT = timedelta(seconds=1)
@@ -116,11 +116,18 @@ def _open_deals(revenue: Revenue) -> list[Gap]:
         touches = [deal.created_at, *touched[f"deal {deal.id}"], *touched[f"company {deal.company_id}"]]
         if max(touches) + timedelta(days=30) < world.now:
             kinds.append("idle_opportunity")
-        if any(v.exit == "back" or (v.imputed and v.entered_at > deal.created_at) for v in visits[deal.id]):
+        if any(_is_not_made_good(visit, deal, visits[deal.id]) for visit in visits[deal.id]):
             kinds.append("stage_skipped")
         money = _today(revenue, deal.amount or ZERO, deal.currency)
         found += [Gap(kind, deal.id, None, _account(revenue, deal), money) for kind in kinds]
     return found
+
+
+def _is_not_made_good(visit: Visit, deal: Deal, visits: list[Visit]) -> bool:
+    """A stage that was jumped over or left backwards, and that the deal was not in since."""
+    is_gap = visit.exit == "back" or (visit.imputed and visit.entered_at > deal.created_at)
+    again = (v for v in visits if v.label == visit.label and not v.imputed)
+    return is_gap and not any(v.entered_at > visit.entered_at for v in again)
 
 
 def _unanswered(world: World, revenue: Revenue) -> list[Gap]:

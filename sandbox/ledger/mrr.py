@@ -160,7 +160,8 @@ class Revenue:
             in_force = item.valid_from < t and (item.valid_to is None or item.valid_to >= t)
             if in_force and price.interval is not None:
                 interval = (price.interval, price.interval_count)
-                total += monthly(price.unit_amount * item.quantity, *interval)
+                sold_at = price.unit_amount if item.unit_amount is None else item.unit_amount
+                total += monthly(sold_at * item.quantity, *interval)
         if interval is None:
             return ZERO, ZERO
         listed = total

@@ -94,7 +94,7 @@ def simulate(
     world.truth.people = true_people(world)
     if noise:
         make_noise(world)
-    _sort(world)
+    sort(world)
     fill_finance(world)
     return world
 
@@ -141,7 +141,7 @@ def _arrivals(
         place += 1
 
 
-def _sort(world: World) -> None:
+def sort(world: World) -> None:
     """Creation order everywhere."""
     crm, email, billing = world.crm, world.email, world.billing
     by: list[tuple[str, list[list[Any]]]] = [

@@ -385,5 +385,8 @@ select
     0.00 as contraction, 0.00 as churn, 0.00 as fx, closing
 from changes
 union all
-select date '2025-09-01', 'brick', 50, 0, 0, 0, 0, -50, 0, 0
+select date '2025-09-01', 'brick', 50, 0, 0, 0, 0, -50, 0, 0;
+create or replace table core.revenue_walk as
+select month, account, mrr, 0.00::decimal(18, 2) as billing_residual
+from core.account_mrr
 """
