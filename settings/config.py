@@ -221,10 +221,12 @@ class Funnel(_Section):
 
 
 class Thresholds(_Section):
-    """[thresholds]: the gates' limits."""
+    """[thresholds]: the limits of the gates and of the process audit."""
 
     # Share of the KPI's base that money at risk of a critical gap type may reach before it holds KPIs back.
     hold_share: Decimal = Field(Decimal("0.01"), ge=0, le=1, strict=False)
+    # How long after it was won a deal may take to become a subscription (marts.process_audit).
+    won_to_billed_days: int = Field(30, ge=0)
 
 
 class Sandbox(_Section):
