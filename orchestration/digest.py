@@ -26,7 +26,7 @@ WEEKS = 8
 DAY = dt.timedelta(days=1)
 SEVERITIES = ("critical", "high", "medium")
 #: How old open gaps are: days up to, and what that is called.
-AGES = ((7, "up to a week"), (30, "up to 30 days"), (90, "up to 90 days"), (None, "older"))
+AGES = ((7, "up to a week old"), (30, "up to 30 days"), (90, "up to 90 days"), (None, "older"))
 _GATES = {gate.gap_type: gate for gate in GATES}
 _ADDRESS = re.compile(r"[^\s@<>(),;|]+@[^\s@<>(),;|]+")
 
@@ -45,7 +45,9 @@ select dated.*, accounts.name as account_name
 from dated
 left join marts.accounts as accounts on dated.account = accounts.account
 where resolved_on is null or resolved_on >= $since
-order by money_at_risk desc nulls last, age_days desc, gap_type, key_left, key_right"""
+order by
+    case severity when 'critical' then 1 when 'high' then 2 else 3 end,
+    money_at_risk desc nulls last, age_days desc, gap_type, key_left, key_right"""
 
 _TREND = """
 select
@@ -136,7 +138,7 @@ def _digest(
 
 
 def _part(gaps: list[Row]) -> dict[str, Any]:
-    """The gaps that are worth most, and how many more there are, with their money."""
+    """The gravest gaps, of these what is worth most, and how many more there are, with their money."""
     rest = gaps[MOST:]
     return {
         "count": len(gaps),
@@ -156,14 +158,14 @@ def _shown(gap: Row) -> dict[str, Any]:
     )
     name = gap["account_name"]
     return {
-        "what": said(gap["gap_type"], 1),
+        "what": said(gap["gap_type"]),
         **{column: gap[column] for column in columns},
         "account_name": None if name is None else _ADDRESS.sub(HIDDEN, name),
         "accepted_because": gap["accepted_because"] if gap["accepted_at"] else None,
     }
 
 
-def said(gap_type: str, count: int) -> str:
+def said(gap_type: str, count: int = 2) -> str:
     """What so many gaps of a type are, in words: `deal(s)` is one deal or several deals."""
     gate = _GATES.get(gap_type)
     if gate is None:  # of an older release
@@ -185,7 +187,7 @@ def _to_do(gaps: list[Row], since: dt.date) -> list[dict[str, Any]]:
             {
                 "gap_type": gap_type,
                 "severity": its[0]["severity"],
-                "what": said(gap_type, len(its)),
+                "what": said(gap_type),
                 "why": gate.why if gate else "",
                 "fix": gate.fix if gate else "",
                 "count": len(its),

@@ -55,14 +55,22 @@ def file_name(team: str, format: str) -> str:
     return f"{re.sub('[^a-z0-9]+', '-', team.lower()).strip('-')}.{SUFFIXES[format]}"
 
 
-def _sections(digest: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _sections(digest: dict[str, Any]) -> list[tuple[str, dict[str, Any], list[list[dict[str, Any]]]]]:
+    """What happened, its figures, and its gaps type by type."""
     names = (
         ("New this week", "new"),
         ("Came back this week", "came_back"),
         ("Still open", "still_open"),
         ("Resolved this week", "resolved"),
     )
-    return [(name, digest[key]) for name, key in names if digest[key]["count"]]
+    return [(name, digest[key], _by_type(digest[key]["gaps"])) for name, key in names if digest[key]["count"]]
+
+
+def _by_type(gaps: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    types: dict[str, list[dict[str, Any]]] = {}
+    for gap in gaps:
+        types.setdefault(gap["gap_type"], []).append(gap)
+    return list(types.values())
 
 
 def _environment(format: str) -> Environment:

@@ -395,7 +395,7 @@ def _record_url_faults(where: str, kind: Any, address: Any) -> list[str]:
         return []
     pages = record_pages(kind)
     if pages is None:
-        return [f"{where}: record_url = {address!r}: no pages of {kind}'s records are known. Remove it"]
+        return [f"{where}: record_url = {address!r}: no pages of records are known for {kind}. Remove it"]
     if not pages.fits(address.rstrip("/")):
         return [
             f"{where}: record_url = {address!r}: no page of {kind} begins so. Write for example "

@@ -185,7 +185,7 @@ idle as (
 
     select
         'idle_opportunity' as finding,
-        '(all)' as detail,
+        'on the last day' as detail,
         pipeline.team,
         quarters.last_day as happened_on,
         bool_or(gaps.gap_id is not null) as is_found,
