@@ -105,8 +105,12 @@ asked_at_close as (
         closed.*,
         unnest([
             {
-                'detail': case closed.outcome when 'won' then 'amount at close' else 'lost reason at close' end,
-                'gap_type': 'closed_without_reason', 'is_asked': true
+                'detail': 'amount at close', 'gap_type': 'closed_without_reason',
+                'is_asked': closed.outcome = 'won'
+            },
+            {
+                'detail': 'lost reason at close', 'gap_type': 'closed_without_reason',
+                'is_asked': closed.outcome = 'lost'
             },
             {
                 'detail': 'lead source at close', 'gap_type': 'missing_lead_source',
@@ -150,7 +154,9 @@ asked_at_handover as (
         unnest([
             {
                 'detail': 'contact at handover',
-                'is_missing': closed.primary_contact_id is null and opportunity_contacts.opportunity_id is null
+                'is_missing': coalesce(
+                    closed.primary_contact_id, opportunity_contacts.opportunity_id
+                ) is null
             },
             {'detail': 'product at handover', 'is_missing': closed.product is null},
             {'detail': 'owner at handover', 'is_missing': closed.closing_owner_id is null}
@@ -181,6 +187,12 @@ missing_at_handover as (
 ),
 
 -- As far back as the register goes.
+register as (
+
+    select min(first_seen_on) as began_on from gaps
+
+),
+
 idle as (
 
     select
@@ -192,6 +204,8 @@ idle as (
         any_value(pipeline.amount) as money
 
     from quarters
+    inner join register
+        on quarters.last_day >= register.began_on
     inner join pipeline
         on quarters.last_day = pipeline.day
     left join gaps
@@ -201,7 +215,6 @@ idle as (
             and pipeline.account is not distinct from gaps.account
             and quarters.last_day >= gaps.first_seen_on
             and coalesce(quarters.last_day < gaps.resolved_on, true)
-    where quarters.last_day >= (select min(gaps.first_seen_on) from gaps)
     group by quarters.last_day, pipeline.source, pipeline.opportunity_id, pipeline.team
 
 ),
@@ -219,7 +232,7 @@ billed as (
 
     from closed
     left join spans
-        on closed.account = spans.account and coalesce(spans.until_at > closed.closed_at, true)
+        on closed.account = spans.account and coalesce(closed.closed_at < spans.until_at, true)
     where closed.outcome = 'won' and closed.is_new_business and {{ 'billing' in var('silos') }}
     group by all
 
@@ -232,7 +245,8 @@ late as (
         'won to first subscription' as detail,
         team_name as team,
         closed_on as happened_on,
-        coalesce(billed_on, {{ last_day() }}) - closed_on > {{ var('thresholds').won_to_billed_days }} as is_found,
+        coalesce(billed_on, {{ last_day() }}) - closed_on
+        > {{ var('thresholds').won_to_billed_days }} as is_found,
         worth as money,
         billed_on
 

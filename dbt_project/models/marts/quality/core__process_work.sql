@@ -141,7 +141,43 @@ unused as (
         cast(null as decimal(18, 4)) as money
 
     from freshness
-    where silo || '.' || table_name in ('{{ used_daily | join("', '") }}')
+    where silo || '.' || table_name in (
+        {% for table in used_daily -%}
+        '{{ table }}'{{ "," if not loop.last }}
+        {% endfor -%}
+    )
+
+),
+
+signs_of_users as (
+
+    select
+        source,
+        owner_id,
+        occurred_at as seen_at,
+        true as is_activity
+
+    from activities
+
+    union all
+
+    select
+        source,
+        owner_id,
+        created_at,
+        false
+
+    from opportunities
+
+    union all
+
+    select
+        source,
+        owner_id,
+        created_at,
+        false
+
+    from leads
 
 ),
 
@@ -154,13 +190,7 @@ began as (
         min(seen_at) as first_at,
         max(seen_at) filter (where is_activity) as last_activity_at
 
-    from (
-        select source, owner_id, occurred_at as seen_at, true as is_activity from activities
-        union all
-        select source, owner_id, created_at, false from opportunities
-        union all
-        select source, owner_id, created_at, false from leads
-    )
+    from signs_of_users
     group by all
 
 ),
@@ -170,6 +200,16 @@ worked as (
     select distinct
         source,
         owner_id,
+        quarter
+
+    from activities
+
+),
+
+quarters_at_work as (
+
+    select distinct
+        source,
         quarter
 
     from activities
@@ -190,7 +230,10 @@ idle as (
         cast(null as decimal(18, 4)) as money
 
     from owners
-    cross join quarters
+    inner join quarters_at_work
+        on owners.source = quarters_at_work.source
+    inner join quarters
+        on quarters_at_work.quarter = quarters.period_start
     left join began
         on owners.source = began.source and owners.owner_id = began.owner_id
     left join worked
@@ -202,7 +245,6 @@ idle as (
         owners.is_active
         and not coalesce(owners.is_deleted, false)
         and coalesce(began.first_at < quarters.t_end, not quarters.is_complete)
-        and (owners.source, quarters.period_start) in (select (source, quarter) from worked)
 
 ),
 

@@ -28,19 +28,31 @@ gaps as (
 
 ),
 
+span as (
+
+    select
+        date_trunc('week', min(first_seen_on)) as first_week,
+        date_trunc('week', {{ last_day() }}) as last_week
+
+    from gaps
+
+),
+
+mondays as (
+
+    select cast(unnest(generate_series(first_week, last_week, interval 7 day)) as date) as week
+    from span
+
+),
+
 weeks as (
 
     select
-        cast(week as date) as week,
-        least(cast(week as date) + 6, {{ last_day() }}) as last_day,
-        least({{ local_midnight('week + interval 7 day') }}, {{ as_of() }}) as ends_at
+        week,
+        least(week + 6, {{ last_day() }}) as last_day,
+        least({{ local_midnight('week + 7') }}, {{ as_of() }}) as ends_at
 
-    from (
-        select unnest(generate_series(
-            date_trunc('week', min(first_seen_on)), date_trunc('week', {{ last_day() }}), interval 7 day
-        )) as week
-        from gaps
-    )
+    from mondays
 
 ),
 
@@ -79,8 +91,8 @@ lived as (
             {% for column in group -%}
             kinds.{{ column }} = gaps.{{ column }}
             and {% endfor -%}
-            gaps.first_seen_on <= weeks.last_day
-            and coalesce(gaps.resolved_on >= weeks.week, true)
+            weeks.last_day >= gaps.first_seen_on
+            and coalesce(weeks.week <= gaps.resolved_on, true)
 
 ),
 
