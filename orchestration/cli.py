@@ -249,6 +249,10 @@ def gaps(
     owner: Annotated[str | None, typer.Option(help="Only gaps this team must fix.")] = None,
     severity: Annotated[Severity | None, typer.Option(help="Only gaps this bad.")] = None,
     resolved: Annotated[bool, typer.Option("--resolved", help="Also gaps that are gone.")] = False,
+    trend: Annotated[
+        bool,
+        typer.Option("--trend", help="Instead, week by week: how many opened, came back, went, are open."),
+    ] = False,
     config: ConfigOption = None,
     format: FormatOption = Format.table,
 ) -> None:
@@ -257,6 +261,13 @@ def gaps(
     from orchestration.environment import load_environment
 
     environment = load_environment(config)
+    if trend:
+        rows = reading.gap_trend(environment.home, owner, severity and severity.value)
+        if format is Format.table:
+            _console().print(screens.gap_trend(rows, environment.config.company.currency))
+        else:
+            _write(rows, format)
+        return
     rows = reading.gaps(environment.home, owner, severity and severity.value, resolved)
     if format is Format.table:
         _console().print(screens.gaps(rows))

@@ -139,7 +139,11 @@ def process_audit(home: Home, day: dt.date | None, team: str | None) -> list[Row
 
 
 def gaps(home: Home, owner: str | None, severity: str | None, resolved: bool) -> list[Row]:
-    """The register as of the last run, worst first; open gaps, or with `resolved` all that ever were."""
+    """The register as of the last run, worst first; open gaps, or with `resolved` all that ever were.
+
+    `reopened` is how often a gap had been resolved before. Raises `UserError` for an unknown team, and before
+    the first run.
+    """
     if not home.register.exists():
         raise UserError(f"no gaps are known in {home.root} yet. Run `revops run` first")
     with duckdb.connect() as connection:
@@ -149,9 +153,10 @@ def gaps(home: Home, owner: str | None, severity: str | None, resolved: bool) ->
         return rows_of(
             connection,
             f"""
-            select * exclude (gap_key)
+            select * exclude (gap_key), row_number() over lives - 1 as reopened
             from {register}
-            where
+            window lives as (partition by gap_key order by first_seen_at, gap_id)
+            qualify
                 ($owner is null or owner_team = $owner)
                 and ($severity is null or severity = $severity)
                 and ($resolved or resolved_at is null)
@@ -160,6 +165,31 @@ def gaps(home: Home, owner: str | None, severity: str | None, resolved: bool) ->
                 money_at_risk desc nulls last, gap_type, key_left, key_right
             """,  # noqa: S608
             {"owner": owner, "severity": severity, "resolved": resolved},
+        )
+
+
+def gap_trend(home: Home, owner: str | None, severity: str | None) -> list[Row]:
+    """The register week by week, the latest last: what was opened, resolved and is open, by team and silos.
+
+    Raises `UserError` for an unknown team, and where nothing is published yet.
+    """
+    with open_marts(home) as marts:
+        _must_be_one_of(marts, "--owner", owner, "select owner_team from marts.gap_trend")
+        return rows_of(
+            marts,
+            """
+            select
+                week, owner_team, silo_left, silo_right,
+                cast(sum(opened) as bigint) as opened, cast(sum(reopened) as bigint) as reopened,
+                cast(sum(resolved) as bigint) as resolved, cast(sum(open) as bigint) as open,
+                sum(money_at_risk) as money_at_risk, max(oldest_age_days) as oldest_age_days
+            from marts.gap_trend
+            where ($owner is null or owner_team = $owner) and ($severity is null or severity = $severity)
+            group by all
+            having sum(opened) + sum(resolved) + sum(open) > 0
+            order by week, money_at_risk desc, owner_team, silo_left, silo_right
+            """,
+            {"owner": owner, "severity": severity},
         )
 
 

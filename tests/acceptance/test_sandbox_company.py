@@ -242,6 +242,11 @@ def test_commands_for_reading(revops: Revops) -> None:
     gaps = revops.json("gaps", "--severity", "critical", "--owner", "finance")
     assert {(gap["severity"], gap["owner_team"]) for gap in gaps} == {("critical", "finance")}
     assert "there is no such value; there is" in revops("gaps", "--owner", "nobody", exits=1).stderr
+    weeks = revops.json("gaps", "--trend", "--owner", "finance", "--severity", "critical")
+    assert {row["owner_team"] for row in weeks} == {"finance"}
+    last = max(row["week"] for row in weeks)
+    assert sum(row["open"] for row in weeks if row["week"] == last) == len(gaps)
+    assert last in revops("gaps", "--trend").stdout
     sources = {row["source"]: row for row in revops.json("sources")}
     assert {row["reachable"] for row in sources.values()} == {"yes"}
     assert sources["stripe"]["rows"]["customers"] > 100

@@ -262,24 +262,10 @@ unowned as (
 
 ),
 
--- A person may have several addresses.
-campaign_days as (
-
-    select distinct
-        coalesce(people.person, lower(trim(email_events.email))) as person,
-        {{ local_date('email_events.occurred_at') }} as mailed_on
-
-    from email_events
-    left join people
-        on lower(trim(email_events.email)) = people.email
-
-),
-
-hand_written as (
+addressed as (
 
     select
         activities.source,
-        activities.activity_id,
         activities.owner_id,
         activities.done_on,
         lower(trim(coalesce(contacts.email, leads.email))) as email
@@ -290,6 +276,35 @@ hand_written as (
     left join leads
         on activities.source = leads.source and activities.lead_id = leads.lead_id
     where activities.activity_type = 'email' and activities.direction = 'outbound'
+
+),
+
+-- A person may have several addresses.
+hand_written as (
+
+    select
+        addressed.*,
+        coalesce(people.person, addressed.email) as person
+
+    from addressed
+    left join people
+        on addressed.email = people.email
+
+),
+
+campaign_days as (
+
+    select distinct
+        hand_written.person,
+        hand_written.done_on
+
+    from hand_written
+    inner join people
+        on hand_written.person = people.person
+    inner join email_events
+        on
+            people.email = lower(trim(email_events.email))
+            and hand_written.done_on = {{ local_date('email_events.occurred_at') }}
 
 ),
 
@@ -304,12 +319,8 @@ mailed_twice as (
         cast(null as decimal(18, 4)) as money
 
     from hand_written
-    left join people
-        on hand_written.email = people.email
     left join campaign_days
-        on
-            coalesce(people.person, hand_written.email) = campaign_days.person
-            and hand_written.done_on = campaign_days.mailed_on
+        on hand_written.person = campaign_days.person and hand_written.done_on = campaign_days.done_on
     left join owners
         on hand_written.source = owners.source and hand_written.owner_id = owners.owner_id
     where {{ 'email' in var('silos') }}
