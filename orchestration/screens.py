@@ -202,7 +202,7 @@ def gap_trend(rows: list[Row], currency: str) -> Table:
                     f"{row['open']:,}",
                     f"{row['money_at_risk']:,.2f} {currency}" if row["money_at_risk"] else "-",
                 ),
-                "-" if age is None else f"{age:,} days",
+                "-" if age is None else f"{age:,} day{'' if age == 1 else 's'}",
             )
         table.add_section()
     return table
