@@ -100,15 +100,24 @@ def check(config: SourceConfig) -> None:
         raise explain(exc, config.name) from exc
 
 
-def _client(config: SourceConfig) -> VendorClient:
-    key = secret(config)
-    _, dash, centre = key.rpartition("-")
-    if config.base_url is None and not dash:
+def base_url(config: SourceConfig) -> str:
+    """Where the account's data is: as configured, else in the data centre that ends the key.
+
+    Raises `UserError` where neither says it, and without a key.
+    """
+    if config.base_url is not None:
+        return config.base_url
+    _, dash, centre = secret(config).rpartition("-")
+    if not dash:
         raise UserError(
             f"source {config.name!r}: its key does not end in a data centre, such as -us6. "
             f"Set base_url under [sources.{config.name}] to https://<data centre>.api.mailchimp.com"
         )
-    return client(config, f"https://{centre}.api.mailchimp.com", auth=HttpBasicAuth("revops", key))
+    return f"https://{centre}.api.mailchimp.com"
+
+
+def _client(config: SourceConfig) -> VendorClient:
+    return client(config, base_url(config), auth=HttpBasicAuth("revops", secret(config)))
 
 
 class _Load:

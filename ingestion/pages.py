@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ingestion.core import TableSpec
 from settings.paths import PROJECT
-from settings.vendors import FILES, vendors
+from settings.vendors import FILES, record_pages, vendors
 
 FOLDER = PROJECT / "docs" / "sources"
 LABELS = ("Objects", "Changes", "Deletes", "Limits", "Permissions", "Secrets", "Left out")
@@ -37,7 +37,8 @@ def page(name: str, silo: str | None) -> str:
     base_url = getattr(module, "BASE_URL", None)
     if silo is not None:
         address = f'base_url = "{base_url}"  # the default' if base_url else 'base_url = "https://..."'
-        lines += ["```toml", f"[sources.{name}]", f'silo = "{silo}"', f'type = "{name}"', address, "```", ""]
+        block = [f"[sources.{name}]", f'silo = "{silo}"', f'type = "{name}"', address, *_record_url(name)]
+        lines += ["```toml", *block, "```", ""]
     for label in LABELS:
         lines += [f"**{label}.** {_sentence(labelled[label])}", ""]
     if silo is not None:
@@ -51,6 +52,19 @@ def page(name: str, silo: str | None) -> str:
             lines.append(f"| `{table}` | {spec.description.rstrip('.')} | {key} |")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _record_url(name: str) -> list[str]:
+    """The optional key that says where the vendor shows its records to people, if any are known."""
+    pages = record_pages(name)
+    if pages is None:
+        return []
+    unless = ""
+    if pages.default or pages.connector_knows:
+        unless = ", if they are not where most are"
+    elif pages.from_base_url:
+        unless = ", if base_url does not tell it"
+    return [f'# record_url = "{pages.example}"  # for links in digests{unless}']
 
 
 def _sentence(text: str) -> str:

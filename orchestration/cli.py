@@ -45,6 +45,14 @@ class ReportFormat(StrEnum):
     json = "json"
 
 
+class DigestFormat(StrEnum):
+    """How digests are written."""
+
+    markdown = "markdown"
+    html = "html"
+    json = "json"
+
+
 class Period(StrEnum):
     """Lengths of time."""
 
@@ -241,6 +249,10 @@ def gaps(
     owner: Annotated[str | None, typer.Option(help="Only gaps this team must fix.")] = None,
     severity: Annotated[Severity | None, typer.Option(help="Only gaps this bad.")] = None,
     resolved: Annotated[bool, typer.Option("--resolved", help="Also gaps that are gone.")] = False,
+    trend: Annotated[
+        bool,
+        typer.Option("--trend", help="Instead, week by week: how many opened, came back, went, are open."),
+    ] = False,
     config: ConfigOption = None,
     format: FormatOption = Format.table,
 ) -> None:
@@ -248,9 +260,78 @@ def gaps(
     from orchestration import reading, screens
     from orchestration.environment import load_environment
 
-    rows = reading.gaps(load_environment(config).home, owner, severity and severity.value, resolved)
+    environment = load_environment(config)
+    if trend:
+        rows = reading.gap_trend(environment.home, owner, severity and severity.value)
+        if format is Format.table:
+            _console().print(screens.gap_trend(rows, environment.config.company.currency))
+        else:
+            _write(rows, format)
+        return
+    rows = reading.gaps(environment.home, owner, severity and severity.value, resolved)
     if format is Format.table:
         _console().print(screens.gaps(rows))
+    else:
+        from orchestration.links import with_links
+
+        _write(with_links(environment, rows), format)
+
+
+@app.command()
+def digest(
+    owner: Annotated[str | None, typer.Option(help="Only this team's.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write to; default: digest/<ISO week> of the state folder.")
+    ] = None,
+    format: Annotated[
+        DigestFormat | None,
+        typer.Option("--format", help="How; json is shown, not written. Default: Markdown and HTML."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write each team's weekly digest: what is new, came back, is open or resolved, and what to do about it.
+
+    The week is the seven days that end with the last day of the published marts.
+    """
+    from orchestration import digest_pages, reading
+    from orchestration.digest import digests
+    from orchestration.environment import load_environment
+
+    environment = load_environment(config)
+    made, without = digests(environment, owner)
+    if format is DigestFormat.json:
+        typer.echo(reading.as_json(made))
+        return
+    formats = [format.value] if format else list(digest_pages.SUFFIXES)
+    if made:
+        folder = out or environment.home.digests / made[0]["week"]
+        written = digest_pages.write(made, without, folder.expanduser(), formats)
+        for one in made:
+            files = ", ".join(str(file) for file in written[one["team"]])
+            typer.echo(f"{one['team']}: {one['open']} open, {one['new']['count']} new: {files}")
+    if without:
+        typer.echo(f"Nothing to report for {', '.join(without)}")
+
+
+@app.command()
+def audit(
+    team: Annotated[str | None, typer.Option(help="Only this team's.")] = None,
+    quarter: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="A day of the quarter; default: the latest."),
+    ] = None,
+    config: ConfigOption = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Show where the process breaks: skipped stages, missing fields, late hand-offs, work done twice ..."""
+    from orchestration import audit_screen, reading
+    from orchestration.environment import load_environment
+
+    environment = load_environment(config)
+    rows = reading.process_audit(environment.home, quarter and quarter.date(), team)
+    if format is Format.table:
+        for part in audit_screen.parts(rows, environment.config.company.currency):
+            _console().print(part)
     else:
         _write(rows, format)
 

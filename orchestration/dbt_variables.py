@@ -38,6 +38,7 @@ def variables(environment: Environment, as_of: datetime | None) -> dict[str, Any
         "source_types": sorted({source.type for source in config.sources.values()}),
         "silos": config.silos,
         "policies": config.policies.model_dump(mode="json"),
+        "thresholds": config.thresholds.model_dump(mode="json", include={"won_to_billed_days"}),
         "funnel": config.funnel.model_dump(mode="json"),
     }
     if company.identity_overrides is not None:

@@ -22,7 +22,7 @@ def kpi_values(home: Home, kpi: str | None, period: str | None, by: str) -> list
 
     Raises `UserError` for a KPI, period or segment that is not there, and where nothing is published yet.
     """
-    with _marts(home) as marts:
+    with open_marts(home) as marts:
         _must_be_one_of(marts, "--kpi", kpi, "select kpi from marts.kpi_values")
         _must_be_one_of(marts, "--by", by, "select segment from marts.kpi_values")
         return rows_of(
@@ -46,7 +46,7 @@ def reported_kpis(home: Home, kpi: str | None, period: str | None, by: str) -> l
 
     `change` is what that is more; none where either has no value. Raises `UserError` as `kpi_values` does.
     """
-    with _marts(home) as marts:
+    with open_marts(home) as marts:
         _must_be_one_of(marts, "--kpi", kpi, "select kpi from marts.kpi_reported")
         _must_be_one_of(marts, "--by", by, "select segment from marts.kpi_reported")
         return rows_of(
@@ -71,14 +71,14 @@ def reported_kpis(home: Home, kpi: str | None, period: str | None, by: str) -> l
 
 def headlines(home: Home) -> list[str]:
     """The ten KPIs, as far as the configured silos give them."""
-    with _marts(home) as marts:
+    with open_marts(home) as marts:
         found = rows_of(marts, "select kpi from marts.kpi_definitions where is_headline")
     return [row["kpi"] for row in found]
 
 
 def held_kpis(home: Home) -> list[str]:
     """KPIs that the last run published at their last good value, in order."""
-    with _marts(home) as marts:
+    with open_marts(home) as marts:
         found = rows_of(
             marts,
             "select kpi from marts.kpi_definitions"
@@ -92,7 +92,7 @@ def bottlenecks(home: Home, day: dt.date | None) -> list[Row]:
 
     Raises `UserError` for a day in no known quarter, and where nothing is published yet.
     """
-    with _marts(home) as marts:
+    with open_marts(home) as marts:
         rows = rows_of(
             marts,
             """
@@ -115,8 +115,35 @@ def bottlenecks(home: Home, day: dt.date | None) -> list[Row]:
     return rows
 
 
+def process_audit(home: Home, day: dt.date | None, team: str | None) -> list[Row]:
+    """Where the process broke in the quarter of a day, else in the latest, what is worth most first.
+
+    Raises `UserError` for a team or quarter that is not there, and where nothing is published yet.
+    """
+    with open_marts(home) as marts:
+        _must_be_one_of(marts, "--team", team, "select team from marts.process_audit")
+        quarters = rows_of(
+            marts,
+            "select max(quarter) as quarter, (select min(quarter) from marts.process_audit) as first"
+            " from marts.process_audit where $day is null or quarter <= $day",
+            {"day": day},
+        )[0]
+        if quarters["quarter"] is None and quarters["first"] is not None:
+            raise UserError(f"--quarter {day}: nothing is known of it; the first is of {quarters['first']}")
+        return rows_of(
+            marts,
+            "select * from marts.process_audit where quarter = $quarter and ($team is null or team = $team)"
+            " order by rank",
+            {"quarter": quarters["quarter"], "team": team},
+        )
+
+
 def gaps(home: Home, owner: str | None, severity: str | None, resolved: bool) -> list[Row]:
-    """The register as of the last run, worst first; open gaps, or with `resolved` all that ever were."""
+    """The register as of the last run, worst first; open gaps, or with `resolved` all that ever were.
+
+    `reopened` is how often a gap had been resolved before. Raises `UserError` for an unknown team, and before
+    the first run.
+    """
     if not home.register.exists():
         raise UserError(f"no gaps are known in {home.root} yet. Run `revops run` first")
     with duckdb.connect() as connection:
@@ -126,9 +153,10 @@ def gaps(home: Home, owner: str | None, severity: str | None, resolved: bool) ->
         return rows_of(
             connection,
             f"""
-            select * exclude (gap_key)
+            select * exclude (gap_key), row_number() over lives - 1 as reopened
             from {register}
-            where
+            window lives as (partition by gap_key order by first_seen_at, gap_id)
+            qualify
                 ($owner is null or owner_team = $owner)
                 and ($severity is null or severity = $severity)
                 and ($resolved or resolved_at is null)
@@ -137,6 +165,31 @@ def gaps(home: Home, owner: str | None, severity: str | None, resolved: bool) ->
                 money_at_risk desc nulls last, gap_type, key_left, key_right
             """,  # noqa: S608
             {"owner": owner, "severity": severity, "resolved": resolved},
+        )
+
+
+def gap_trend(home: Home, owner: str | None, severity: str | None) -> list[Row]:
+    """The register week by week, the latest last: what was opened, resolved and is open, by team and silos.
+
+    Raises `UserError` for an unknown team, and where nothing is published yet.
+    """
+    with open_marts(home) as marts:
+        _must_be_one_of(marts, "--owner", owner, "select owner_team from marts.gap_trend")
+        return rows_of(
+            marts,
+            """
+            select
+                week, owner_team, silo_left, silo_right,
+                cast(sum(opened) as bigint) as opened, cast(sum(reopened) as bigint) as reopened,
+                cast(sum(resolved) as bigint) as resolved, cast(sum(open) as bigint) as open,
+                sum(money_at_risk) as money_at_risk, max(oldest_age_days) as oldest_age_days
+            from marts.gap_trend
+            where ($owner is null or owner_team = $owner) and ($severity is null or severity = $severity)
+            group by all
+            having sum(opened) + sum(resolved) + sum(open) > 0
+            order by week, money_at_risk desc, owner_team, silo_left, silo_right
+            """,
+            {"owner": owner, "severity": severity},
         )
 
 
@@ -211,7 +264,8 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _marts(home: Home) -> duckdb.DuckDBPyConnection:
+def open_marts(home: Home) -> duckdb.DuckDBPyConnection:
+    """The published marts, to read. Raises `UserError` where none are published yet."""
     current = home.marts / "current.duckdb"
     if not current.exists():
         raise UserError(f"no marts are published in {home.marts} yet. Run `revops run` first")

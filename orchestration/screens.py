@@ -16,6 +16,7 @@ from rich.table import Table
 from orchestration.reading import PERIODS, Row
 
 LATEST_PERIODS = 6
+LATEST_WEEKS = 8
 
 
 @contextmanager
@@ -177,10 +178,33 @@ def gaps(rows: list[Row]) -> Table:
         money = row["money_at_risk"]
         table.add_row(
             *(row["severity"], row["gap_type"], _joined(left), _joined(right)),
-            *(row["account"] or "-", row["owner_team"], f"{row['first_seen_at']:%Y-%m-%d}"),
+            *(row["account"] or "-", row["owner_team"]),
+            f"{row['first_seen_at']:%Y-%m-%d}{', again' if row['reopened'] else ''}",
             f"{row['accepted_by']}: {row['accepted_because']}" if row["accepted_at"] else "-",
             f"{money:,.2f} {row['currency']}" if money else "-",
         )
+    return table
+
+
+def gap_trend(rows: list[Row], currency: str) -> Table:
+    """The register of the last weeks."""
+    weeks = sorted({row["week"] for row in rows})[-LATEST_WEEKS:]
+    table = Table("week of", "owner", "left", "right", title="Gaps by week", title_justify="left")
+    for column in ("new", "came back", "resolved", "open", "money at risk", "oldest"):
+        table.add_column(column, justify="right")
+    for week in weeks:
+        for row in (row for row in rows if row["week"] == week):
+            age = row["oldest_age_days"]
+            table.add_row(
+                *(f"{week:%Y-%m-%d}", row["owner_team"], row["silo_left"], row["silo_right"]),
+                *(f"{row['opened'] - row['reopened']:,}", f"{row['reopened']:,}", f"{row['resolved']:,}"),
+                *(
+                    f"{row['open']:,}",
+                    f"{row['money_at_risk']:,.2f} {currency}" if row["money_at_risk"] else "-",
+                ),
+                "-" if age is None else f"{age:,} day{'' if age == 1 else 's'}",
+            )
+        table.add_section()
     return table
 
 

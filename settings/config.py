@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails
 
 from settings.errors import UserError
 from settings.overrides import override_faults
-from settings.vendors import FILES, vendors
+from settings.vendors import FILES, record_pages, vendors
 
 SILOS = ("crm", "email", "billing", "finance")
 DEFAULT_FILE = "revops.toml"
@@ -128,13 +128,14 @@ class SourceConfig(_Section):
     silo: Literal["crm", "email", "billing", "finance"]
     type: str
     base_url: str | None = None
+    record_url: str | None = None  # what pages of its records begin with, for people; settings.vendors
     mapping: Path | None = None
     lag_minutes: int = Field(10, ge=0)  # how far back a load looks behind its cursor
     max_age_days: int | None = Field(None, ge=1)  # the source's SLA: older newest records hold KPIs
     # Contract table -> column to add to it -> the vendor's field that it is.
     fields: dict[str, dict[str, str]] = Field(default_factory=dict)
 
-    @field_validator("base_url")
+    @field_validator("base_url", "record_url")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         if value is None:
@@ -221,10 +222,12 @@ class Funnel(_Section):
 
 
 class Thresholds(_Section):
-    """[thresholds]: the gates' limits."""
+    """[thresholds]: the limits of the gates and of the process audit."""
 
     # Share of the KPI's base that money at risk of a critical gap type may reach before it holds KPIs back.
     hold_share: Decimal = Field(Decimal("0.01"), ge=0, le=1, strict=False)
+    # How long after it was won a deal may take to become a subscription (marts.process_audit).
+    won_to_billed_days: int = Field(30, ge=0)
 
 
 class Sandbox(_Section):
@@ -383,7 +386,22 @@ def _source_faults(path: Path, name: str, entry: Any) -> list[str]:
         )
     if kind == FILES and "base_url" in entry:
         faults.append(f"{where}: base_url = {entry['base_url']!r}: files have no address. Remove it")
-    return faults
+    return faults + _record_url_faults(where, kind, entry.get("record_url"))
+
+
+def _record_url_faults(where: str, kind: Any, address: Any) -> list[str]:
+    """Whether pages of a vendor's records can begin so. What is no text is refused elsewhere."""
+    if not isinstance(address, str) or not isinstance(kind, str) or kind not in (*vendors(), FILES):
+        return []
+    pages = record_pages(kind)
+    if pages is None:
+        return [f"{where}: record_url = {address!r}: no pages of records are known for {kind}. Remove it"]
+    if not pages.fits(address.rstrip("/")):
+        return [
+            f"{where}: record_url = {address!r}: no page of {kind} begins so. Write for example "
+            f'"{pages.example}"'
+        ]
+    return []
 
 
 def _fault(error: ErrorDetails) -> str:

@@ -77,6 +77,11 @@ class Home:
         return self.root / "quarantine"
 
     @property
+    def digests(self) -> Path:
+        """The teams' digests, a folder a week."""
+        return self.root / "digest"
+
+    @property
     def lock(self) -> Path:
         """Held by whoever writes."""
         return self.root / "run.lock"

@@ -12,9 +12,11 @@ import sys
 import time
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import audit_compare
 import duckdb
 import identity_quality
 import kpi_compare
@@ -171,6 +173,54 @@ def test_a_month_later_only_what_changed_is_loaded_and_the_marts_are_the_truth_a
     assert len(pipeline) > 10_000
 
 
+def test_where_the_process_breaks_is_the_truth(revops: Revops) -> None:
+    with revops.marts() as marts:
+        assert audit_compare.differences(marts, ledger(revops)) == []
+    rows = revops.json("audit")
+    assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1))
+    assert {"skipped_stage", "late_response", "double_mail"} <= {row["finding"] for row in rows}
+    first = next(row for row in rows if row["found"])
+    assert first["money"] == max(row["money"] or 0 for row in rows)
+    shown = revops("audit").stdout.splitlines()[-1]
+    assert shown.startswith("Worth mending first: ") and f"{first['money']:,.2f} USD" in shown
+    europe = revops.json("audit", "--team", "Europe", "--quarter", "2025-08-15")
+    assert {(row["team"], row["quarter"]) for row in europe} == {("Europe", "2025-07-01")}
+    assert any(row["found_before"] for row in europe)
+    assert "nothing is known of it" in revops("audit", "--quarter", "1999-01-01", exits=1).stderr
+    assert "--team Mars: there is no such value" in revops("audit", "--team", "Mars", exits=1).stderr
+
+
+def test_each_team_gets_a_digest_of_its_register(revops: Revops, tmp_path: Path) -> None:
+    """Both runs were at midnight, a month apart, so what the second found and resolved is the week's."""
+    now = read_state(revops.home / "sandbox").now
+    register = revops.json("gaps", "--resolved")
+    stamp = now.isoformat().replace("+00:00", "Z")
+    digests = {digest["team"]: digest for digest in revops.json("digest")}
+    assert len({gap["first_seen_at"] for gap in register}) == 2
+    for team in {gap["owner_team"] for gap in register}:
+        its = [gap for gap in register if gap["owner_team"] == team]
+        is_open = [gap for gap in its if gap["resolved_at"] is None]
+        digest = digests.pop(team)
+        assert digest["open"] == len(is_open)
+        assert digest["new"]["count"] == sum(gap["first_seen_at"] == stamp for gap in is_open)
+        assert digest["resolved"]["count"] == len(its) - len(is_open)
+        assert digest["came_back"]["count"] == 0
+        assert digest["money_at_risk"] == pytest.approx(sum(gap["money_at_risk"] or 0 for gap in is_open))
+        trend = digest["trend"]
+        assert trend[-1]["open"] == len(is_open)
+        for former, week in pairwise(trend):
+            assert week["open"] == former["open"] + week["opened"] - week["resolved"]
+    assert digests == {}
+    said = revops("digest", "--out", str(tmp_path)).stdout
+    assert "Nothing to report for " in said and f"{tmp_path}/finance.html" in said
+    assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".html"}
+    revops("digest", "--owner", "finance", "--format", "markdown")
+    year, week, _ = (now - timedelta(microseconds=1)).date().isocalendar()
+    assert [path.name for path in (revops.home / "digest" / f"{year}-W{week:02d}").iterdir()] == [
+        "finance.md"
+    ]
+
+
 def pipeline_until(revops: Revops, until: datetime) -> dict[tuple[date, str], tuple[Any, ...]]:
     """Every opportunity on every day before one, as published."""
     with revops.marts() as marts:
@@ -192,6 +242,11 @@ def test_commands_for_reading(revops: Revops) -> None:
     gaps = revops.json("gaps", "--severity", "critical", "--owner", "finance")
     assert {(gap["severity"], gap["owner_team"]) for gap in gaps} == {("critical", "finance")}
     assert "there is no such value; there is" in revops("gaps", "--owner", "nobody", exits=1).stderr
+    weeks = revops.json("gaps", "--trend", "--owner", "finance", "--severity", "critical")
+    assert {row["owner_team"] for row in weeks} == {"finance"}
+    last = max(row["week"] for row in weeks)
+    assert sum(row["open"] for row in weeks if row["week"] == last) == len(gaps)
+    assert last in revops("gaps", "--trend").stdout
     sources = {row["source"]: row for row in revops.json("sources")}
     assert {row["reachable"] for row in sources.values()} == {"yes"}
     assert sources["stripe"]["rows"]["customers"] > 100

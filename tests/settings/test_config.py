@@ -46,7 +46,10 @@ UNKNOWN_KEYS = [
     (CRM + 'name = "x"', "[sources.crm]: unknown key 'name'. The name is the table's key; remove it"),
     (CRM + "[policies]\nchurn = 1", "[policies]: unknown key 'churn'; did you mean 'churn_date'?"),
     (CRM + "[funnel]\nmql_status = []", "[funnel]: unknown key 'mql_status'; did you mean 'mql_statuses'?"),
-    (CRM + "[thresholds]\nhold = 1", "[thresholds]: unknown key 'hold'. There is hold_share"),
+    (
+        CRM + "[thresholds]\nhold = 1",
+        "[thresholds]: unknown key 'hold'. There is hold_share, won_to_billed_days",
+    ),
     (CRM + "[sandbox]\nprt = 1", "[sandbox]: unknown key 'prt'; did you mean 'port'?"),
 ]
 
@@ -227,6 +230,26 @@ SOURCES = [
         FILES + 'mapping = "revops.toml"\nbase_url = "http://x"',
         "[sources.crm]: base_url = 'http://x': files have no address. Remove it",
     ),
+    (
+        FILES + 'mapping = "revops.toml"\nrecord_url = "https://app.hubspot.com/contacts/1"',
+        "[sources.crm]: record_url = 'https://app.hubspot.com/contacts/1': no pages of records are"
+        " known for files. Remove it",
+    ),
+    *[
+        (
+            f'{CRM}record_url = "{address}"',
+            f"[sources.crm]: record_url = '{address}': no page of hubspot begins so. Write for example"
+            ' "https://app.hubspot.com/contacts/12345678"',
+        )
+        for address in (
+            *(
+                "https://app.hubspot.com",
+                "http://app.hubspot.com/contacts/1",
+                "https://evil.example/contacts/1",
+            ),
+            *("https://app.hubspot.com/contacts/1/record/0-1/2", "https://app.hubspot.com/contacts/1?x"),
+        )
+    ],
 ]
 
 
