@@ -5,17 +5,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-all lint ui bench docs lock
+.PHONY: run test test-all lint ui bench docs lock browser
 
 run: $(READY)
 	$(BIN)/revops run
 
-test: $(READY)
+test: $(READY) browser
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # As `test`, over every combination of vendors and more companies.
-test-all: $(READY)
+test-all: $(READY) browser
 	REVOPS_TEST_ALL=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# Pages are tested in a real browser. Where none may be installed, their tests are skipped and say so.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+		|| { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+		|| echo "There is no Chromium and it cannot be installed here: tests of pages are skipped"
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -21,7 +21,7 @@ from expectations.facts import Source
 DAY = timedelta(days=1)
 DOORS = ("incomplete_load", "unexpected_value", "missing_day", "stale_source")
 
-#: Acme is called ten times a day more or less, for fourteen months; a hundred people each get a mail every week;
+#: Acme is called ten times a day more or less, for fourteen months; a hundred people get a mail every week;
 #: Acme has paid two invoices a day since June.
 HISTORY = """
 delete from crm.activities where account_id = 'a1';
