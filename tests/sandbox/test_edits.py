@@ -231,6 +231,7 @@ def test_what_the_company_does_later_follows_an_edit(company: Company, base_url:
         ({"kind": "crm.deals", "id": "DEAL", "set": {"amount": "lots"}}, "crm.deals: amount: 'lots': "),
         ({"kind": "crm.deals", "id": "DEAL", "set": {"stage": "x"}}, "stage: crm.stages has no record 'x'"),
         ({"kind": "crm.deals", "id": "DEAL", "set": {"contact_ids": ["x"]}}, "has no record 'x'"),
+        ({"kind": "email.recipients", "id": "RECIPIENT", "set": {"campaign_id": "x"}}, "has no record 'x'"),
         ({"kind": "crm.deals", "id": "DEAL", "set": {"history": {}}}, "history cannot be set"),
         ({"kind": "crm.deals", "id": "DEAL", "set": {"id": "5"}}, "id cannot be set"),
         (
@@ -260,6 +261,7 @@ def test_an_edit_that_cannot_be_made_is_refused_and_changes_nothing(
         "DEAL": open_deal(world).id,
         "INVOICE": world.billing.invoices[0].id,
         "ACTIVITY": world.crm.activities[0].id,
+        "RECIPIENT": world.email.recipients[0].id,
     }
     text = json.dumps(asked)
     for word, key in known.items():
