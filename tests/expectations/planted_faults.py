@@ -13,12 +13,11 @@ from decimal import Decimal
 from typing import Any
 
 import planted_companies as made
-from planted_companies import CRM, FEE, QUOTE, SEATS, YEARLY, Firm, Hands, Healthy
+from planted_companies import CRM, FEE, QUOTE, SEATS, YEARLY, Deed, Firm, Hands
 
 from sandbox.simulation.timeline import add_months
 from sandbox.world import World
 
-Deed = Callable[[Hands, Firm], None]
 ZERO = Decimal(0)
 SEVERITIES = {
     "critical": (
@@ -58,7 +57,7 @@ class Fault:
     owner: str
     left: Side
     right: Side | tuple[None, None]
-    healthy: Healthy
+    healthy: Deed
     plant: Deed
     repair: Deed
     money: Decimal | Callable[[World], Decimal] | None = ZERO
@@ -127,10 +126,6 @@ def _import(hands: Hands, firm: Firm) -> None:
 def _touch_imported(hands: Hands, firm: Firm) -> None:
     for place in range(IMPORTED):
         hands.change("crm.contacts", firm.id(place), job_title="Buyer")
-
-
-def _contacts(world: World) -> dict[str, str]:
-    return {"table": f"{CRM} contacts"}
 
 
 #: Calls on each of nine Sundays, when nobody else works.
@@ -322,11 +317,10 @@ FAULTS = (
         account=None,
     ),
     Fault(
-        *("incomplete_load", "data", ("crm", "{table}"), ("crm", None)),
+        *("incomplete_load", "data", ("crm", f"{CRM} contacts"), ("crm", None)),
         *(made.nothing, _import, _touch_imported),
         money=None,
         account=None,
-        told=_contacts,
     ),
     Fault(
         *("unparsed_rows", "data", ("finance", "finance forecasts.amount {forecast}"), (None, None)),

@@ -136,7 +136,7 @@ def test_a_clean_company_has_no_gaps_but_its_own(story: Story) -> None:
     assert [firm for _, firm in PLANTED if firm.id()[:-3] in doubted] == []
 
 
-@pytest.mark.parametrize(("fault", "firm"), PLANTED, ids=lambda given: getattr(given, "gap_type", ""))
+@pytest.mark.parametrize(("fault", "firm"), PLANTED, ids=[fault.gap_type for fault, _ in PLANTED])
 def test_a_planted_fault_is_the_one_new_gap_of_its_type(fault, firm, story: Story) -> None:
     found = [row for row in story.opened.values() if row.gap_type == fault.gap_type]
     assert found == [fault.row(firm, story.world)]
