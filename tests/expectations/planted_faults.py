@@ -128,6 +128,12 @@ def _touch_imported(hands: Hands, firm: Firm) -> None:
         hands.change("crm.contacts", firm.id(place), job_title="Buyer")
 
 
+def _known(hands: Hands, firm: Firm) -> None:
+    made.company(hands, firm, hands.ago(100))
+    made.contact(hands, firm, hands.ago(90))
+    made.call(hands, firm, hands.ago(90))
+
+
 #: Calls on each of nine Sundays, when nobody else works.
 CALLS = 12
 
@@ -559,7 +565,17 @@ FAULTS = (
         lambda hands, firm: hands.change("crm.contacts", firm.contact, campaign_id=hands.campaign.id),
         money=YEARLY,
     ),
+    Fault(
+        *("erasure_incomplete", "data", ("crm", "{person}"), ("crm", None)),
+        _known,
+        lambda hands, firm: hands.change("crm.contacts", firm.contact, job_title="Buyer"),
+        lambda hands, firm: hands.change("crm.contacts", firm.contact, email=f"nobody@{firm.domain}"),
+        money=None,
+        account=None,
+    ),
 )
+#: Whose address the suite erases from the warehouse, each time before it runs on.
+ERASED = Firm(next(place for place, fault in enumerate(FAULTS) if fault.gap_type == "erasure_incomplete"))
 #: Faults in companies of their own.
 PLANTED = tuple((fault, Firm(number)) for number, fault in enumerate(FAULTS))
 assert len(PLANTED) < CONTRADICTED.number
