@@ -32,9 +32,11 @@ def cover() -> list[tuple[str, ...]]:
 
 
 #: What vendors keep differently: their own tables and when they were loaded, what an e-mail tool is for,
-#: the ids of what happens to messages, and whether a change within a term is a negative line or a credit.
+#: the ids of what happens to messages, and whether a change within a term is a negative line or a credit. The
+#: audit is of the tools themselves: which of their tables nobody uses, which people two of them mail.
 NOT_COMPARED: dict[str, set[str] | None] = {
     "source_freshness": None,
+    "process_audit": None,
     "email_performance": {"kind"},
     "funnel": {"contacted_witness", "engaged_witness", "replied_witness"},
     "funnel_steps": {"record_id"},

@@ -1,7 +1,11 @@
-"""Other companies than the default one: every KPI, period, segment and gap is the ledger's, in every mode."""
+"""Other companies than the default one: every KPI, period, segment and gap is the ledger's, in every mode.
+
+`make test` has one of them, `make test-all` both.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +21,10 @@ from sandbox.state import read_state
 from settings.config import Policies
 
 
-@pytest.fixture(scope="module", params=[11, 23], ids=lambda seed: f"seed {seed}")
+SEEDS = [11, 23] if os.environ.get("REVOPS_TEST_ALL") == "1" else [11]
+
+
+@pytest.fixture(scope="module", params=SEEDS, ids=lambda seed: f"seed {seed}")
 def company(request: pytest.FixtureRequest, run_once: Callable[..., Revops]) -> Revops:
     seed = request.param
     return run_once(f"clean {seed}", size=60, months=20, extra=PUBLISHED_ANYWAY, seed=seed)
