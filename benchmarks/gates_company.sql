@@ -27,6 +27,9 @@ where ended_at is null;
 update billing.subscription_items set interval = 'year', unit_amount = 12 * unit_amount, price_id = 'annual' || price_id
 where numbered(subscription_id) % 4 = 0;
 update billing.subscription_items set unit_amount = 0.9 * unit_amount where breaks(subscription_item_id, 'price');
+insert into billing.discounts by name
+select 'pay' as source, 'all' || customer_id as discount_id, customer_id, 10 as percent_off, created_at as starts_at
+from billing.customers where hash(customer_id) % 3 = 0;
 insert into billing.prices by name
 select * replace ('annual' || price_id as price_id, 'year' as interval, 12 * unit_amount as unit_amount) from billing.prices;
 insert into billing.refunds by name
