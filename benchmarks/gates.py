@@ -7,7 +7,6 @@ in it. The second run is of the next day and compares with what the first has co
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -69,7 +68,7 @@ def measure(home: Home, accounts: int, events: int = EVENTS) -> dict[str, Measur
 def _run(home: Home, as_of: str) -> Measured:
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", _GATES, str(home.root), as_of], capture_output=True, text=True, env=os.environ
+        [sys.executable, "-c", _GATES, str(home.root), as_of], capture_output=True, text=True
     )
     seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
