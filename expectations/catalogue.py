@@ -131,6 +131,15 @@ GATES = (
         touches=(*REVENUE, *SALES, "billing", "open_pipeline", "due_pipeline"),
     ),
     Gate(
+        gap_type="erasure_incomplete",
+        place="source",
+        severity="critical",
+        owner_team="data",
+        what="person(s) who were erased and are named again",
+        why="they have a right to be forgotten",
+        fix="erase the person in the vendor's own system, then run 'revops erase' for the address once more",
+    ),
+    Gate(
         gap_type="won_without_billing",
         place="seam",
         severity="critical",

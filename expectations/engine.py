@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from expectations import coverage, facts, register
 from expectations.catalogue import GATES, Gate
+from expectations.erased import Erased, read
 from expectations.facts import Source
 from expectations.register import Acceptance
 
@@ -144,6 +145,7 @@ def run_gates(
         config.company.timezone,
         acceptance,
         home.docs,
+        read(home.erased),
     )
 
 
@@ -157,6 +159,7 @@ def evaluate(
     timezone: str = "UTC",
     acceptance: Acceptance | None = None,
     docs: Path | None = None,
+    erased: Erased | None = None,
 ) -> GateReport:
     """Evaluate the gates on a warehouse file; their Data Docs go to the folder `docs`. See `run_gates`."""
     from expectations.duckdb_engine import Session  # imports Great Expectations: seconds
@@ -166,7 +169,7 @@ def evaluate(
     written: Path | None = None
     try:
         with Session(warehouse, timezone, docs) as session:
-            facts.prepare(session, sources, as_of, currency)
+            facts.prepare(session, sources, as_of, currency, erased or Erased())
             register.create(session)
             coverage.measure(session, as_of)
             _find(session, gates)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from expectations import contract_rules
 from expectations.catalogue import SQL
+from expectations.erased import Erased, find
 
 if TYPE_CHECKING:
     from expectations.duckdb_engine import Session
@@ -27,7 +28,9 @@ class Source:
     max_age_days: int | None
 
 
-def prepare(session: Session, sources: Sequence[Source], as_of: datetime, currency: str) -> None:
+def prepare(
+    session: Session, sources: Sequence[Source], as_of: datetime, currency: str, erased: Erased
+) -> None:
     """Create the parameters and views, for this session only."""
     session.run("create temp table gate_run (as_of timestamptz, currency text)")
     session.run("insert into gate_run values ($as_of, $currency)", {"as_of": as_of, "currency": currency})
@@ -36,6 +39,7 @@ def prepare(session: Session, sources: Sequence[Source], as_of: datetime, curren
     )
     for source in sources:
         session.run("insert into gate_sources values ($name, $silo, $is_files, $max_age_days)", vars(source))
+    find(session, erased, {source.name: source.silo for source in sources})
     unparsed = [(source.name, source.silo) for source in sources if _has(session, source, "_unparsed")]
     session.run("create temp view gate_records as " + contract_rules.records())
     session.run("create temp view gate_record_days as " + contract_rules.record_days())

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import traceback
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -380,6 +380,37 @@ def sources(config: ConfigOption = None, format: ReportOption = ReportFormat.tab
         raise UserError(
             "\n".join(f"{row['source']}: {row['reachable']}" for row in rows if row["reachable"] != "yes")
         )
+
+
+@app.command()
+def erase(
+    address: Annotated[str, typer.Argument(help="The person's e-mail address.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: ConfigOption = None,
+    format: ReportOption = ReportFormat.table,
+) -> None:
+    """Erase a person from every layer of the warehouse, for good; rows and figures stay.
+
+    Do so in the vendors' own systems first: what they send again is found by the gate erasure_incomplete.
+    """
+    from orchestration import reading
+    from orchestration.clock import as_of
+    from orchestration.environment import load_environment
+    from orchestration.erasing import erase
+
+    environment = load_environment(config)
+    if not yes:
+        typer.confirm("Erase this person from the warehouse? It cannot be undone", abort=True)
+    erasure = erase(environment.home, address, as_of(environment, None, datetime.now(UTC)))
+    if format is ReportFormat.json:
+        typer.echo(reading.as_json(vars(erasure)))
+        return
+    for table, rows in erasure.rows.items():
+        typer.echo(f"{table}: {rows} row(s)")
+    typer.echo(
+        f"Erased as {erasure.person[:16]}, and remembered by that. Files that you load stay as they are: "
+        "correct them yourself. Other addresses of the same person (revops who) are erased one by one"
+    )
 
 
 @app.command("map")

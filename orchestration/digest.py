@@ -156,13 +156,17 @@ def _shown(gap: Row) -> dict[str, Any]:
         *("silo_right", "key_right", "value_right", "link_right", "account"),
         *("money_at_risk", "currency", "found_on", "resolved_on", "age_days", "reopened"),
     )
-    name = gap["account_name"]
     return {
         "what": said(gap["gap_type"]),
         **{column: gap[column] for column in columns},
-        "account_name": None if name is None else _ADDRESS.sub(HIDDEN, name),
-        "accepted_because": gap["accepted_because"] if gap["accepted_at"] else None,
+        "account_name": _without_addresses(gap["account_name"]),
+        "accepted_because": _without_addresses(gap["accepted_because"] if gap["accepted_at"] else None),
     }
+
+
+def _without_addresses(text: str | None) -> str | None:
+    """What people and vendors wrote freely, as the gates show what they find."""
+    return None if text is None else _ADDRESS.sub(HIDDEN, text)
 
 
 def said(gap_type: str, count: int = 2) -> str:

@@ -47,6 +47,7 @@ REFERENCES = {
     "contact_ids": "crm.contacts",
     "deal_id": "crm.deals",
     "stage": "crm.stages",
+    "campaign_id": "email.campaigns",
     "recipient_id": "email.recipients",
     "customer_id": "billing.customers",
     "product_id": "billing.products",
@@ -189,7 +190,8 @@ def _values(world: World, kind: str, given: Any, is_new: bool) -> Json:
     if "id" in values and not is_new:
         raise ValueError(f"{kind}: id cannot be set: other records name it")
     for name, value in _named(values):
-        if name not in REFERENCES or value is None or (name == "stage" and kind != "crm.deals"):
+        is_own = name != "campaign_id" or kind.startswith("email.")
+        if name not in REFERENCES or value is None or not is_own:
             continue
         keys = {key_of(record) for record in _list(world, REFERENCES[name])}
         for key in value if isinstance(value, list) else [value]:

@@ -72,6 +72,11 @@ class Home:
         return self.root / "loaded" / source
 
     @property
+    def erased(self) -> Path:
+        """Who was erased, by a keyed hash of the address, and the key."""
+        return self.root / "erased.json"
+
+    @property
     def quarantine(self) -> Path:
         """Rows that stopped a load, by source and table, until the source loads again."""
         return self.root / "quarantine"

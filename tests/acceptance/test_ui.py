@@ -110,6 +110,31 @@ def test_a_run_from_the_page_publishes_the_marts(revops: Revops, page: tuple[Pag
     assert verdicts["duplicate_accounts"] == "FAILED"  # planted
 
 
+def test_a_check_shows_the_first_rows_found_and_the_data_docs_are_served(
+    revops: Revops, page: tuple[Page, Any]
+) -> None:
+    (register,) = page[0].ask(
+        '{ assetNodes(assetKeys: [{path: ["gaps", "register"]}]) { metadataEntries { label'
+        " ... on UrlMetadataEntry { url } } assetChecksOrError { ... on AssetChecks { checks { name"
+        " executionForLatestMaterialization { evaluation { metadataEntries { label"
+        " ... on MarkdownMetadataEntry { mdStr } ... on IntMetadataEntry { intValue } } } } } } } } }"
+    )["assetNodes"]
+    checks = {check["name"]: check for check in register["assetChecksOrError"]["checks"]}
+    said = checks["duplicate_accounts"]["executionForLatestMaterialization"]["evaluation"]["metadataEntries"]
+    entries = {entry["label"]: entry for entry in said}
+    lines = entries["first rows"]["mdStr"].splitlines()
+    assert lines[0].startswith("| one side | says |")
+    assert len(lines) - 2 == entries["found"]["intValue"]
+    with revops.marts() as marts:
+        keys = marts.execute(
+            "select key_left from marts.silo_gaps where gap_type = 'duplicate_accounts'"
+        ).fetchall()
+    assert {line.split(" | ")[0] for line in lines[2:]} == {f"| crm {key}" for (key,) in keys}
+    (address,) = [entry["url"] for entry in register["metadataEntries"] if entry["label"] == "Data Docs"]
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        assert "Gates of the revenue warehouse" in answer.read().decode()
+
+
 def test_it_ends_when_told_to_and_leaves_nothing_running(revops: Revops, page: tuple[Page, Any]) -> None:
     command = page[1]
     command.send_signal(signal.SIGTERM)

@@ -13,12 +13,11 @@ from decimal import Decimal
 from typing import Any
 
 import planted_companies as made
-from planted_companies import CRM, FEE, QUOTE, SEATS, YEARLY, Firm, Hands, Healthy
+from planted_companies import CRM, FEE, QUOTE, SEATS, YEARLY, Deed, Firm, Hands
 
 from sandbox.simulation.timeline import add_months
 from sandbox.world import World
 
-Deed = Callable[[Hands, Firm], None]
 ZERO = Decimal(0)
 SEVERITIES = {
     "critical": (
@@ -58,7 +57,7 @@ class Fault:
     owner: str
     left: Side
     right: Side | tuple[None, None]
-    healthy: Healthy
+    healthy: Deed
     plant: Deed
     repair: Deed
     money: Decimal | Callable[[World], Decimal] | None = ZERO
@@ -129,8 +128,10 @@ def _touch_imported(hands: Hands, firm: Firm) -> None:
         hands.change("crm.contacts", firm.id(place), job_title="Buyer")
 
 
-def _contacts(world: World) -> dict[str, str]:
-    return {"table": f"{CRM} contacts"}
+def _known(hands: Hands, firm: Firm) -> None:
+    made.company(hands, firm, hands.ago(100))
+    made.contact(hands, firm, hands.ago(90))
+    made.call(hands, firm, hands.ago(90))
 
 
 #: Calls on each of nine Sundays, when nobody else works.
@@ -322,11 +323,10 @@ FAULTS = (
         account=None,
     ),
     Fault(
-        *("incomplete_load", "data", ("crm", "{table}"), ("crm", None)),
+        *("incomplete_load", "data", ("crm", f"{CRM} contacts"), ("crm", None)),
         *(made.nothing, _import, _touch_imported),
         money=None,
         account=None,
-        told=_contacts,
     ),
     Fault(
         *("unparsed_rows", "data", ("finance", "finance forecasts.amount {forecast}"), (None, None)),
@@ -565,7 +565,17 @@ FAULTS = (
         lambda hands, firm: hands.change("crm.contacts", firm.contact, campaign_id=hands.campaign.id),
         money=YEARLY,
     ),
+    Fault(
+        *("erasure_incomplete", "data", ("crm", "{person}"), ("crm", None)),
+        _known,
+        lambda hands, firm: hands.change("crm.contacts", firm.contact, job_title="Buyer"),
+        lambda hands, firm: hands.change("crm.contacts", firm.contact, email=f"nobody@{firm.domain}"),
+        money=None,
+        account=None,
+    ),
 )
+#: Whose address the suite erases from the warehouse, each time before it runs on.
+ERASED = Firm(next(place for place, fault in enumerate(FAULTS) if fault.gap_type == "erasure_incomplete"))
 #: Faults in companies of their own.
 PLANTED = tuple((fault, Firm(number)) for number, fault in enumerate(FAULTS))
 assert len(PLANTED) < CONTRADICTED.number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from planted_companies import BILLING, CRM, MAIL, Hands
-from planted_faults import PLANTED, Row
+from planted_companies import BILLING, CRM, ERASURE_KEY, MAIL, Hands
+from planted_faults import ERASED, PLANTED, Row
 from revops import PUBLISHED_ANYWAY, ROOT, Revops, sandbox_company
 from serving import serving
 
@@ -75,10 +76,13 @@ def lived(folder: Path, seed: int) -> Story:
     by_hand(revops, (fault.healthy for fault, _ in PLANTED), world)
     revops("run")
     clean = register(revops)
+    (revops.home / "erased.json").write_text(json.dumps({"key": ERASURE_KEY, "people": {}}), encoding="utf-8")
+    revops("erase", ERASED.email, "--yes")
     by_hand(revops, (fault.plant for fault, _ in PLANTED), world)
     revops("run", exits=2)
     faulty = register(revops)
     by_hand(revops, (fault.repair for fault, _ in PLANTED), world)
+    revops("erase", ERASED.email, "--yes")
     revops("run")
     own = {(gap.gap_type, gap.key_left, gap.key_right, gap.money_at_risk) for gap in Ledger(world).gaps}
     return Story(world, own, clean, faulty, register(revops))
@@ -136,7 +140,7 @@ def test_a_clean_company_has_no_gaps_but_its_own(story: Story) -> None:
     assert [firm for _, firm in PLANTED if firm.id()[:-3] in doubted] == []
 
 
-@pytest.mark.parametrize(("fault", "firm"), PLANTED, ids=lambda given: getattr(given, "gap_type", ""))
+@pytest.mark.parametrize(("fault", "firm"), PLANTED, ids=[fault.gap_type for fault, _ in PLANTED])
 def test_a_planted_fault_is_the_one_new_gap_of_its_type(fault, firm, story: Story) -> None:
     found = [row for row in story.opened.values() if row.gap_type == fault.gap_type]
     assert found == [fault.row(firm, story.world)]

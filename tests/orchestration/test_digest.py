@@ -65,7 +65,13 @@ GAPS = [
     gap("eve", first_seen_at=dt.datetime(2026, 3, 18, 23, tzinfo=dt.UTC)),
     gap("new", key_left=NASTY, value_left=NASTY, account="A2", first_seen_at=at(19)),
     gap("long", key_left=LONG, value_right=LONG, first_seen_at=at(25, 12), money_at_risk=None),
-    gap("back", reopened=2, first_seen_at=at(20), accepted_at=at(20), accepted_because="asked <legal>"),
+    gap(
+        "back",
+        reopened=2,
+        first_seen_at=at(20),
+        accepted_at=at(20),
+        accepted_because="asked <legal> at joe@acme.example",
+    ),
     gap("gone", resolved_at=at(19), money_at_risk=Decimal("70.0000")),
     gap("flash", first_seen_at=at(20), resolved_at=at(24)),
     gap("long gone", resolved_at=dt.datetime(2026, 3, 18, 12, tzinfo=dt.UTC)),
@@ -236,7 +242,7 @@ def test_markdown_shows_values_as_they_are(finance: dict[str, Any]) -> None:
     assert cells[0].count(html.escape(" ".join(NASTY.split()))) == 2
     assert "<td>Umbra | &lt;b&gt;Labs&lt;/b&gt;</td>" in shown
     assert '<a href="https://app.hubspot.com/contacts/42/record/0-3/old">old</a>' in shown
-    assert "(accepted: asked &lt;legal&gt;)" in shown
+    assert "(accepted: asked &lt;legal&gt; at (e-mail address))" in shown
     assert shown.count("<table>") == 7 and shown.count("<h2>") == 6
     for row in shown.split("<tr>"):
         assert row.count("<td") in (0, 4, 6, 7)
@@ -257,7 +263,7 @@ def test_the_page_reads_well_in_a_browser(finance: dict[str, Any], tmp_path: Pat
         assert "Umbra | <b>Labs</b>" in text and LONG in text
         assert "1,234,872.89 EUR at risk" in text
         assert "Holds back mrr, arr, cac." in text
-        assert "Accepted: asked <legal>" in text
+        assert "Accepted: asked <legal> at (e-mail address)" in text
         links = dict(frame["links"])
         assert links["old"] == "https://app.hubspot.com/contacts/42/record/0-3/old"
         hosts = {link.split("/")[2] for link in links.values()}

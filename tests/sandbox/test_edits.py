@@ -88,21 +88,20 @@ def test_a_changed_record_is_a_change_to_whoever_asks_for_changes(company: Compa
 
 def test_a_field_with_a_history_has_the_value_since_then(company: Company, base_url: str) -> None:
     world = company.world()
-    deal = open_deal(world)
-    before = list(deal.history["stage"])
-    day = (world.now - timedelta(days=1)).replace(microsecond=0)
-    edit(base_url, "crm.deals", id=deal.id, at=day.isoformat(), set={"stage": "closedwon"})
+    deal = next(d for d in world.crm.deals if len(d.history["stage"]) > 2 and d.pipeline == "sales")
+    first, second = deal.history["stage"][:2]
+    at = second[0] + timedelta(seconds=1)
+    edit(base_url, "crm.deals", id=deal.id, at=at.isoformat(), set={"stage": "closedwon"})
     deal = next(found for found in company.world().crm.deals if found.id == deal.id)
-    kept = [entry for entry in before if entry[0] < day]
-    assert deal.history["stage"] == [*kept, (day, "closedwon")]
-    assert (deal.stage, deal.closed_at, deal.updated_at) == ("closedwon", day, just_now(world))
+    assert deal.history["stage"] == [first, second, (at, "closedwon")]
+    assert (deal.stage, deal.closed_at, deal.updated_at) == ("closedwon", at, just_now(world))
     edit(base_url, "crm.deals", id=deal.id, set={"stage": "demo"})
     deal = next(found for found in company.world().crm.deals if found.id == deal.id)
     assert (deal.stage, deal.closed_at) == ("demo", None)
 
 
 def test_a_new_record_is_dated_and_its_kept_fields_begin(company: Company, base_url: str) -> None:
-    at = company.world().now - timedelta(days=3)
+    at = company.world().now - timedelta(days=50)
     nothing = dict.fromkeys(
         ("domain", "country", "industry", "employee_count", "annual_revenue", "owner_id"), None
     )
@@ -134,6 +133,20 @@ def test_deleted_records_are_in_the_bin_or_gone(company: Company, base_url: str)
     assert status() == 200
     edit(base_url, "finance.spend", id=line, delete=True)
     assert f"{line}," not in (company.folder / "finance" / "spend.csv").read_text()
+
+
+def test_lists_are_never_those_of_before_an_edit(company: Company, base_url: str) -> None:
+    payment = company.world().billing.payments[-1]
+
+    def listed() -> list[str]:
+        url = f"{base_url}/stripe/v1/charges?limit=100"
+        return [one["id"] for one in requests.get(url, headers=BEARER["stripe"], timeout=10).json()["data"]]
+
+    assert payment.id in listed()
+    again = {name: value for name, value in vars(payment).items() if name != "attempted_at"}
+    edit(base_url, "billing.payments", id=payment.id, delete=True)
+    edit(base_url, "billing.payments", create=again | {"id": "ch_again", "amount": str(payment.amount)})
+    assert {payment.id, "ch_again"} & set(listed()) == {"ch_again"}
 
 
 def test_a_spreadsheet_takes_any_text(company: Company, base_url: str) -> None:
@@ -218,6 +231,7 @@ def test_what_the_company_does_later_follows_an_edit(company: Company, base_url:
         ({"kind": "crm.deals", "id": "DEAL", "set": {"amount": "lots"}}, "crm.deals: amount: 'lots': "),
         ({"kind": "crm.deals", "id": "DEAL", "set": {"stage": "x"}}, "stage: crm.stages has no record 'x'"),
         ({"kind": "crm.deals", "id": "DEAL", "set": {"contact_ids": ["x"]}}, "has no record 'x'"),
+        ({"kind": "email.recipients", "id": "RECIPIENT", "set": {"campaign_id": "x"}}, "has no record 'x'"),
         ({"kind": "crm.deals", "id": "DEAL", "set": {"history": {}}}, "history cannot be set"),
         ({"kind": "crm.deals", "id": "DEAL", "set": {"id": "5"}}, "id cannot be set"),
         (
@@ -247,6 +261,7 @@ def test_an_edit_that_cannot_be_made_is_refused_and_changes_nothing(
         "DEAL": open_deal(world).id,
         "INVOICE": world.billing.invoices[0].id,
         "ACTIVITY": world.crm.activities[0].id,
+        "RECIPIENT": world.email.recipients[0].id,
     }
     text = json.dumps(asked)
     for word, key in known.items():

@@ -32,7 +32,7 @@ span as (
 
     select
         date_trunc('week', min(first_seen_on)) as first_week,
-        date_trunc('week', {{ last_day() }}) as last_week
+        cast(date_trunc('week', {{ last_day() }}) as date) as last_week
 
     from gaps
 
@@ -60,15 +60,87 @@ kinds as (
 
     select
         {{ group | join(', ') }},
-        date_trunc('week', min(first_seen_on)) as first_week
+        date_trunc('week', min(first_seen_on)) as first_week,
+        row_number() over (order by {{ group | join(', ') }}) as kind
 
     from gaps
-    group by all
+    group by {{ group | join(', ') }}
 
 ),
 
--- Each kind of gap in every week since its first, also where nothing happened.
+numbered as (
+
+    select
+        kinds.kind,
+        gaps.first_seen_on,
+        gaps.resolved_on,
+        gaps.money_at_risk,
+        gaps.has_come_back,
+        date_trunc('week', gaps.first_seen_on) as from_week,
+        coalesce(date_trunc('week', gaps.resolved_on), span.last_week) as to_week
+
+    from gaps
+    cross join span
+    inner join kinds
+        on
+            gaps.owner_team = kinds.owner_team
+            and gaps.silo_left = kinds.silo_left
+            and gaps.silo_right = kinds.silo_right
+            and gaps.gap_type = kinds.gap_type
+            and gaps.severity = kinds.severity
+
+),
+
+-- Each gap in every week it lived in; kinds have numbers, because these are many rows.
 lived as (
+
+    select
+        * exclude (from_week, to_week),
+        cast(unnest(generate_series(from_week, to_week, interval 7 day)) as date) as week
+
+    from numbered
+
+),
+
+judged as (
+
+    select
+        lived.kind,
+        lived.week,
+        lived.money_at_risk,
+        lived.has_come_back,
+        lived.first_seen_on >= lived.week as is_opened,
+        coalesce(lived.resolved_on <= weeks.last_day, false) as is_resolved,
+        weeks.last_day - lived.first_seen_on as age_days
+
+    from lived
+    inner join weeks
+        on lived.week = weeks.week
+
+),
+
+counted as (
+
+    select
+        kind,
+        week,
+        count(*) filter (where is_opened) as opened,
+        count(*) filter (where is_opened and has_come_back) as reopened,
+        count(*) filter (where is_resolved) as resolved,
+        count(*) filter (where not is_resolved) as open,
+        sum(money_at_risk) filter (where is_opened) as opened_money,
+        sum(money_at_risk) filter (where is_resolved) as resolved_money,
+        sum(money_at_risk) filter (where not is_resolved) as money_at_risk,
+        quantile_disc(age_days, 0.5) filter (where not is_resolved) as median_age_days,
+        max(age_days) filter (where not is_resolved) as oldest_age_days
+
+    from judged
+    group by kind, week
+
+),
+
+-- Every kind of gap in every week since its first, also where nothing happened.
+final as (
 
     select
         weeks.week,
@@ -76,44 +148,21 @@ lived as (
         {% for column in group -%}
         kinds.{{ column }},
         {% endfor -%}
-        gaps.money_at_risk,
-        gaps.has_come_back,
-        coalesce(gaps.first_seen_on >= weeks.week, false) as is_opened,
-        coalesce(gaps.resolved_on <= weeks.last_day, false) as is_resolved,
-        gaps.first_seen_on is not null and coalesce(gaps.resolved_on > weeks.last_day, true) as is_open,
-        weeks.last_day - gaps.first_seen_on as age_days
+        coalesce(counted.opened, 0) as opened,
+        coalesce(counted.reopened, 0) as reopened,
+        coalesce(counted.resolved, 0) as resolved,
+        coalesce(counted.open, 0) as open,
+        cast(coalesce(counted.opened_money, 0) as decimal(18, 2)) as opened_money,
+        cast(coalesce(counted.resolved_money, 0) as decimal(18, 2)) as resolved_money,
+        cast(coalesce(counted.money_at_risk, 0) as decimal(18, 2)) as money_at_risk,
+        counted.median_age_days,
+        counted.oldest_age_days
 
-    from weeks
-    inner join kinds
-        on weeks.week >= kinds.first_week
-    left join gaps
-        on
-            {% for column in group -%}
-            kinds.{{ column }} = gaps.{{ column }}
-            and {% endfor -%}
-            weeks.last_day >= gaps.first_seen_on
-            and coalesce(weeks.week <= gaps.resolved_on, true)
-
-),
-
-final as (
-
-    select
-        week,
-        ends_at,
-        {{ group | join(', ') }},
-        count(*) filter (where is_opened) as opened,
-        count(*) filter (where is_opened and has_come_back) as reopened,
-        count(*) filter (where is_resolved) as resolved,
-        count(*) filter (where is_open) as open,
-        cast(coalesce(sum(money_at_risk) filter (where is_opened), 0) as decimal(18, 2)) as opened_money,
-        cast(coalesce(sum(money_at_risk) filter (where is_resolved), 0) as decimal(18, 2)) as resolved_money,
-        cast(coalesce(sum(money_at_risk) filter (where is_open), 0) as decimal(18, 2)) as money_at_risk,
-        quantile_disc(age_days, 0.5) filter (where is_open) as median_age_days,
-        max(age_days) filter (where is_open) as oldest_age_days
-
-    from lived
-    group by all
+    from kinds
+    inner join weeks
+        on kinds.first_week <= weeks.week
+    left join counted
+        on kinds.kind = counted.kind and weeks.week = counted.week
 
 )
 
