@@ -5,7 +5,7 @@ create macro month_start(n) as timestamptz '2023-11-01' + to_months(cast(n as in
 create macro some_currency(n) as ['USD', 'USD', 'USD', 'EUR', 'GBP'][1 + drawn(n, 'currency', 5)];
 insert into finance.fx_rates by name
 select 'sheets' as source, cast(unnest(range(date '2023-11-01', date '2026-11-01', interval 1 day)) as date) as rate_date,
-    unnest(['EUR', 'GBP']) as currency, 1.1 as rate;
+    'EUR' as currency, 1.1 as rate;
 insert into finance.fx_rates by name
 select 'sheets' as source, rate_date, 'GBP' as currency, rate + 0.15 as rate from finance.fx_rates where currency = 'EUR';
 create table main.buyers as

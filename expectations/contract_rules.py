@@ -143,16 +143,22 @@ select distinct records.source, cast(records.$column as date) as day
 from $table as records, gate_run as run
 where records.$column >= run.as_of - interval 400 day and records.$column < run.as_of""")
 
-# Days are compared: they are all that some vendors keep.
+# Days are compared: they are all that some vendors keep. Instants come first, as a day is slow to tell.
 _ORDER = Template("""
 select '$silo' as silo, '$table' as table_name, records.$key as record_id, records.source,
     '$earlier' as earlier, records.$earlier as earlier_at, '$later' as later, records.$later as later_at
 from $table as records, gate_run as run
 where not coalesce(records.is_deleted, false)
     and (
-        cast(records.$later as date) < cast(records.$earlier as date)
-        or records.$earlier > greatest(run.as_of, records.loaded_at) + interval 1 day
-        or records.$later > greatest(run.as_of, records.loaded_at) + interval 1 day
+        (
+            records.$later < records.$earlier
+            and cast(records.$later as date) < cast(records.$earlier as date)
+        )
+        or (
+            greatest(records.$earlier, records.$later) > run.as_of
+            and greatest(records.$earlier, records.$later)
+            > greatest(run.as_of, records.loaded_at) + interval 1 day
+        )
     )""")
 
 _DAILY = Template("""

@@ -265,17 +265,18 @@ create table if not exists gaps.coverage (
     primary key (as_of, kind, subject, source)
 )"""
 
-_IS_RECENT = """recorded_at >= (select as_of from gate_run) - interval 7 day
-    and recorded_at < (select as_of from gate_run)"""
+# The instant is a parameter wherever rows are counted: a subquery for it would be a join for each count, with
+# its arithmetic in each row.
+_IS_RECENT = """recorded_at >= cast($as_of as timestamptz) - interval 7 day and recorded_at < $as_of"""
 
 _SEAM = Template(
     """
 insert into gaps.coverage
 select
-    (select as_of from gate_run), 'seam', $$name, source, $$silo_left, $$silo_right, $$at_least,
+    $$as_of, 'seam', $$name, source, $$silo_left, $$silo_right, $$at_least,
     count(*), count(*) filter (is_met), count(*) filter ($recent), count(*) filter ($recent and is_met)
 from ($records) as records
-where recorded_at < (select as_of from gate_run) and source is not null
+where recorded_at < $$as_of and source is not null
 group by source"""
 )
 
@@ -285,11 +286,11 @@ with counted as (
     select
         source, count(*) as records, count(*) filter ($recent) as recent_records, unnest([$columns]) as counts
     from (select *, $date as recorded_at from $table where not coalesce(is_deleted, false)) as records
-    where recorded_at < (select as_of from gate_run)
+    where recorded_at < $$as_of
     group by source
 )
 select
-    (select as_of from gate_run), 'filled', '$table.' || counts.name, source, '$silo', '$silo', null,
+    $$as_of, 'filled', '$table.' || counts.name, source, '$silo', '$silo', null,
     records, counts.met, recent_records, counts.recent_met
 from counted""")
 
@@ -302,18 +303,18 @@ insert into gaps.coverage
 with counted as (
     select source, $column as value, count(*) as met, count(*) filter ($recent) as recent_met
     from (select *, $date as recorded_at from $table where not coalesce(is_deleted, false)) as records
-    where recorded_at < (select as_of from gate_run) and $column is not null
+    where recorded_at < $$as_of and $column is not null
     group by source, $column
 )
 select
-    (select as_of from gate_run), 'share', '$table.$column = ' || value, source, '$silo', '$silo', null,
+    $$as_of, 'share', '$table.$column = ' || value, source, '$silo', '$silo', null,
     sum(met) over (partition by source), met, sum(recent_met) over (partition by source), recent_met
 from counted""")
 
 _ROWS = Template("""
 insert into gaps.coverage
 select
-    (select as_of from gate_run), 'rows', '$table', source, '$silo', '$silo', null, count(*),
+    $$as_of, 'rows', '$table', source, '$silo', '$silo', null, count(*),
     count(*) filter (not coalesce(is_deleted, false)), 0, 0
 from $table
 group by source""")
@@ -397,8 +398,9 @@ def measure(session: Session, as_of: datetime) -> None:
 
     In: the views of `facts`. A run for the same instant counts anew.
     """
+    run = {"as_of": as_of}
     session.run(_CREATE)
-    session.run("delete from gaps.coverage where as_of = $as_of", {"as_of": as_of})
+    session.run("delete from gaps.coverage where as_of = $as_of", run)
     for seam in SEAMS:
         session.run(
             _SEAM.substitute(recent=_IS_RECENT, records=seam.records),
@@ -407,15 +409,16 @@ def measure(session: Session, as_of: datetime) -> None:
                 "silo_left": seam.silo_left,
                 "silo_right": seam.silo_right,
                 "at_least": seam.at_least,
+                **run,
             },
         )
     for table, date, columns in FILLED:
         counts = ", ".join(_FILLED_COLUMN.substitute(column=one, recent=_IS_RECENT) for one in columns)
-        session.run(_FILLED.substitute(_place(table, date), columns=counts))
+        session.run(_FILLED.substitute(_place(table, date), columns=counts), run)
     for table, date, column in SHARES:
-        session.run(_SHARE.substitute(_place(table, date), column=column))
+        session.run(_SHARE.substitute(_place(table, date), column=column), run)
     for table in COUNTED_TABLES:
-        session.run(_ROWS.substitute(_place(table)))
+        session.run(_ROWS.substitute(_place(table)), run)
     session.run(_DROPS)
     session.run(_FEWER_ROWS)
 

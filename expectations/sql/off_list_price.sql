@@ -1,6 +1,14 @@
 -- Items sold below the list price of what they are, without a discount that anybody gave.
 with charges (interval, times) as (
     values ('day', 365), ('week', 52), ('month', 12), ('year', 1)
+),
+
+-- What is not of one subscription is of all its customer's.
+given as (
+    select discounts.source, discounts.subscription_id, discounts.customer_id
+    from billing.discounts as discounts
+    cross join gate_run as run
+    where not coalesce(discounts.is_deleted, false) and coalesce(discounts.ends_at >= run.as_of, true)
 )
 
 select
@@ -35,12 +43,13 @@ where
     and not coalesce(items.is_deleted, false)
     and not coalesce(subscriptions.is_deleted, false)
     and not exists (
-        select 1 from billing.discounts as discounts
+        select 1 from given
+        where given.source = items.source and given.subscription_id = items.subscription_id
+    )
+    and not exists (
+        select 1 from given
         where
-            discounts.source = items.source
-            and coalesce(
-                discounts.subscription_id = items.subscription_id, discounts.customer_id = subscriptions.customer_id
-            )
-            and not coalesce(discounts.is_deleted, false)
-            and coalesce(discounts.ends_at >= run.as_of, true)
+            given.source = items.source
+            and given.subscription_id is null
+            and given.customer_id = subscriptions.customer_id
     )
