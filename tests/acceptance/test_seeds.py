@@ -20,7 +20,6 @@ from sandbox.ledger import Ledger
 from sandbox.state import read_state
 from settings.config import Policies
 
-
 SEEDS = [11, 23] if os.environ.get("REVOPS_TEST_ALL") == "1" else [11]
 
 
