@@ -45,7 +45,7 @@ def test_the_index_leads_to_every_run_and_needs_no_network(docs: Path) -> None:
 def test_a_page_says_what_is_expected_who_mends_it_and_shows_rows_as_text(docs: Path) -> None:
     (path,) = (docs / "data_docs" / "validations" / "1 doors").glob("20251231*/*/*.html")
     wide, phone = seen(path, (1200, 390), dark=True)
-    assert "unexpected_value: no value(s) outside the silo contract's lists." in wide["text"]
+    assert "unexpected_value: no value(s) outside the silo contract's lists, or of" in wide["text"]
     assert "Severity high, for data: map the value in the source's mapping or staging model." in wide["text"]
     assert f"crm crm.opportunities.outcome {BOLD}" in wide["text"]
     assert "1 found" in wide["text"]
