@@ -336,8 +336,7 @@ present as (
 ),
 norm as (
     select
-        kind, subject, source, scope, median(met / records) as usual, median(records) as usual_records,
-        count(*) as runs
+        kind, subject, source, scope, median(met / records) as usual, median(records) as usual_records
     from scopes, gate_run as run
     where
         scopes.as_of < run.as_of and scopes.as_of >= run.as_of - interval $norm_days day

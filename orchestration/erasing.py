@@ -47,7 +47,8 @@ def erase(home: Home, address: str, at: datetime) -> Erasure:
         raise UserError("that is no e-mail address. Erase one person at a time, by the whole address")
     with run_lock(home, "revops erase"):
         person = erased.remember(home.erased, address, at)
-        rows = _redact(home.warehouse, address, f"erased-{person[:16]}@erased.invalid")
+        # The domain is the company's, and may be all that tells whose customer the person was.
+        rows = _redact(home.warehouse, address, f"erased-{person[:16]}@{address.split('@')[1]}")
         # What dlt and a refused load keep on the side is made anew, or read again.
         for folder in (home.dlt, home.quarantine):
             shutil.rmtree(folder, ignore_errors=True)
@@ -71,11 +72,12 @@ def _redact(warehouse: Path, address: str, pseudonym: str) -> dict[str, int]:
             connection.execute("use memory; detach fresh; detach warehouse")
         fresh.replace(warehouse)
     except (duckdb.Error, OSError) as exc:
-        fresh.unlink(missing_ok=True)
         raise UserError(
-            f"{warehouse} could not be written without the person: {str(exc).splitlines()[0]}. Free as much "
-            "space as it has, and run again: nobody is erased from it before that"
+            f"{warehouse} could not be written anew: {str(exc).splitlines()[0]}. Free as much space as it "
+            "has, and erase once more: until then the person can still be read in the file"
         ) from None
+    finally:
+        fresh.unlink(missing_ok=True)
     warehouse.with_suffix(".duckdb.wal").unlink(missing_ok=True)
     return rows
 
