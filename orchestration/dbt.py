@@ -30,7 +30,7 @@ class Translator(DagsterDbtTranslator):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(settings=DagsterDbtTranslatorSettings(enable_source_metadata=False))
-        self._environment = environment
+        self._sources = variables(environment, None)["sources"]
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """Schema and table, as in the warehouse."""
@@ -55,13 +55,13 @@ class Translator(DagsterDbtTranslator):
         node = self.get_resource_props(manifest, unique_id)
         if node["resource_type"] != "source" or node["source_name"] == "gaps":
             return [self.get_asset_key(node)]
-        return source_keys(self._environment, node["source_name"], node["name"])
+        return source_keys(self._sources, node["source_name"], node["name"])
 
 
-def source_keys(environment: Environment, vendor: str, table: str) -> list[dg.AssetKey]:
-    """The raw tables that a dbt source's table stands for."""
+def source_keys(sources: Sequence[Mapping[str, Any]], vendor: str, table: str) -> list[dg.AssetKey]:
+    """The raw tables that a dbt source's table stands for. In: the sources as dbt is told of them."""
     found = []
-    for source in variables(environment, None)["sources"]:
+    for source in sources:
         name = table.removeprefix(f"{source['silo']}__") if vendor == FILES else table
         if source["type"] == vendor and (vendor != FILES or (name != table and name in source["tables"])):
             found.append(raw_key(source["name"], name))
@@ -72,11 +72,12 @@ def used_raw_tables(environment: Environment) -> set[dg.AssetKey]:
     """Raw tables that some model reads."""
     manifest = read_manifest(environment.home)
     used = {one for node in manifest["nodes"].values() for one in node["depends_on"]["nodes"]}
+    sources = variables(environment, None)["sources"]
     return {
         key
         for unique_id, source in manifest["sources"].items()
         if unique_id in used
-        for key in source_keys(environment, source["source_name"], source["name"])
+        for key in source_keys(sources, source["source_name"], source["name"])
     }
 
 

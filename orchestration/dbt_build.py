@@ -36,7 +36,8 @@ def build(
     of this half must not run, and what was built is in the history all the same.
     """
     home, dbt = environment.home, context.resources.dbt
-    fingerprints, stale = unchanged.find(environment, manifest, nodes, instant_of(context, environment))
+    instant = instant_of(context, environment)
+    fingerprints, stale = unchanged.find(environment, manifest, nodes, instant)
     if unchanged.REBUILD_TAG in context.run.tags:
         stale = {*nodes}
     unchanged.forget(home, stale)
@@ -75,7 +76,7 @@ def build(
                 check_name=check.name,
                 metadata={"status": "unchanged"},
             )
-    unchanged.remember(home, fingerprints)
+    unchanged.remember(home, fingerprints, instant)
 
 
 def _events(dbt: DbtProcess, manifest: Mapping[str, Any], stale: Collection[str]) -> Iterator[dict[str, Any]]:

@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 
 from orchestration.dbt_manifest import manifest_fingerprint
+from orchestration.dbt_variables import variables
 from orchestration.environment import Environment
 from orchestration.reading import open_warehouse
 from settings.paths import PROJECT, Home
@@ -26,6 +27,8 @@ from settings.paths import PROJECT, Home
 #: A run with this tag builds every model, whether anything it is made of has changed or not.
 REBUILD_TAG = "revops/rebuild"
 
+#: The instant that was built for last, among the fingerprints.
+_FOR = "instant"
 #: Where the instant of a run comes from, in SQL and in Python models.
 _INSTANT = re.compile(r"\bas_of\b")
 
@@ -57,9 +60,14 @@ def forget(home: Home, nodes: Iterable[str]) -> None:
     _write(home, {name: value for name, value in _read(home).items() if name not in gone})
 
 
-def remember(home: Home, fingerprints: Mapping[str, str]) -> None:
-    """These were built, or passed, of this."""
-    _write(home, {**_read(home), **fingerprints})
+def remember(home: Home, fingerprints: Mapping[str, str], instant: datetime) -> None:
+    """These were built, or passed, of this, for this instant."""
+    _write(home, {**_read(home), **fingerprints, _FOR: instant.isoformat()})
+
+
+def is_likely(home: Home, instant: datetime) -> bool:
+    """Whether a run for this instant may find that nothing is stale: the last one was for it, too."""
+    return _read(home).get(_FOR) == instant.isoformat()
 
 
 def _fingerprints(
@@ -120,7 +128,7 @@ class _Contents:
     """What stands in the warehouse's tables, as one text each."""
 
     def __init__(self, environment: Environment, warehouse: duckdb.DuckDBPyConnection) -> None:
-        self._environment = environment
+        self._sources = variables(environment, None)["sources"]
         self._warehouse = warehouse
         self._columns: dict[tuple[str, str], list[str]] = {}
         listed = "select schema_name, table_name, list(column_name || ' ' || data_type) from duckdb_columns()"
@@ -135,7 +143,7 @@ class _Contents:
         """A dbt source's table: one table, or those of all configured sources of a vendor."""
         from orchestration.dbt import source_keys
 
-        keys = source_keys(self._environment, vendor, table)
+        keys = source_keys(self._sources, vendor, table)
         places = [(key.path[0], key.path[1]) for key in keys] or [(schema, table)]
         return _digest(*(f"{'.'.join(place)} {self._content(place)}" for place in places))
 
