@@ -73,19 +73,20 @@ def jobs(environment: Environment) -> list[dg.UnresolvedAssetJobDefinition]:
 
 def schedules(environment: Environment) -> list[dg.ScheduleDefinition]:
     """In the company's time zone; runs that meet wait for each other."""
-    wanted = {"daily": (JOB, "0 5 * * *")}
+    cron = environment.config.schedules
+    wanted = {"daily": (JOB, cron.daily)}
     if _hourly(environment):
-        wanted["hourly"] = (HOURLY_JOB, "30 * * * *")
+        wanted["hourly"] = (HOURLY_JOB, cron.hourly)
     return [
         dg.ScheduleDefinition(
             name=name,
             job_name=job,
-            cron_schedule=cron,
+            cron_schedule=when,
             execution_timezone=environment.config.company.timezone,
             default_status=dg.DefaultScheduleStatus.RUNNING,
             tags=TAGS,
         )
-        for name, (job, cron) in wanted.items()
+        for name, (job, when) in wanted.items()
     ]
 
 

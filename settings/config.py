@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlparse
 from zoneinfo import ZoneInfo, available_timezones
 
+from croniter import croniter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
@@ -255,6 +256,20 @@ class Sandbox(_Section):
     )
 
 
+class Schedules(_Section):
+    """[schedules]: when `revops ui` or a deployment runs what, as cron in the company's time zone."""
+
+    daily: str = "0 5 * * *"  # everything
+    hourly: str = "30 * * * *"  # e-mail and billing
+
+    @field_validator("daily", "hourly")
+    @classmethod
+    def _cron(cls, value: str) -> str:
+        if not croniter.is_valid(value) or len(value.split()) != 5:
+            raise ValueError('not a cron expression of five fields; write one such as "0 5 * * *"')
+        return value
+
+
 class Config(_Section):
     """The whole of revops.toml."""
 
@@ -264,6 +279,7 @@ class Config(_Section):
     policies: Annotated[Policies, Field(default_factory=Policies)]
     funnel: Annotated[Funnel, Field(default_factory=Funnel)]
     thresholds: Annotated[Thresholds, Field(default_factory=Thresholds)]
+    schedules: Annotated[Schedules, Field(default_factory=Schedules)]
     sandbox: Sandbox | None = None
 
     @property

@@ -11,9 +11,10 @@ from revops import ROOT
 
 from expectations.catalogue import GATES
 from orchestration.dbt_manifest import build_manifest
-from orchestration.definitions import JOB, build
+from orchestration.definitions import build
 from orchestration.environment import Environment, prepare_folders
 from orchestration.keys import PUBLISHED, REGISTER, api_key, raw_key
+from orchestration.triggers import HOURLY_JOB, JOB
 from sandbox.files import write_finance
 from sandbox.simulation import simulate
 
@@ -95,15 +96,19 @@ def test_gates_and_dbt_tests_are_asset_checks(sandbox: dg.Definitions) -> None:
     assert {"crm", "email", "billing", "finance", "identity", "core", "marts", "gaps"} <= tested
 
 
-def test_there_is_one_job_over_everything_and_one_daily_schedule(sandbox: dg.Definitions) -> None:
+def test_everything_is_built_daily_and_what_email_and_billing_bring_by_the_hour(
+    sandbox: dg.Definitions,
+) -> None:
     repository = sandbox.get_repository_def()
-    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
-    assert [job.name for job in jobs] == [JOB]
     graph = sandbox.resolve_asset_graph()
-    assert set(jobs[0].asset_layer.selected_asset_keys) == graph.materializable_asset_keys
-    (schedule,) = repository.schedule_defs
-    assert schedule.job_name == JOB
-    assert schedule.cron_schedule == "0 5 * * *"
+    by_month = {key for key in graph.materializable_asset_keys if graph.get(key).partitions_def}
+    assert {raw_key("stripe", "invoices"), raw_key("mailshake", "opens")} <= by_month
+    chosen = {name: {*repository.get_job(name).asset_layer.selected_asset_keys} for name in (JOB, HOURLY_JOB)}
+    assert chosen[JOB] == graph.materializable_asset_keys - by_month
+    left = {key.path[0] for key in chosen[JOB] - chosen[HOURLY_JOB]}
+    assert left == {"raw_hubspot", "raw_finance"}
+    schedules = {one.name: (one.job_name, one.cron_schedule) for one in repository.schedule_defs}
+    assert schedules == {"daily": (JOB, "0 5 * * *"), "hourly": (HOURLY_JOB, "30 * * * *")}
 
 
 def test_a_silo_with_several_sources_depends_on_all_of_them(

@@ -38,7 +38,7 @@ UNKNOWN_KEYS = [
     ('compny = "x"\n' + CRM, "unknown key 'compny'; did you mean 'company'?"),
     (
         'name = "x"\n' + CRM,
-        "unknown key 'name'. There is company, funnel, policies, sandbox, sources, thresholds",
+        "unknown key 'name'. There is company, funnel, policies, sandbox, schedules, sources, thresholds",
     ),
     ('path = "x"\n' + CRM, "unknown key 'path'. Remove it"),
     (CRM + '[company]\ncurency = "EUR"', "[company]: unknown key 'curency'; did you mean 'currency'?"),
@@ -99,6 +99,15 @@ BAD_VALUES = [
         CRM + '[company]\ntimezone = "Europe/Berln"',
         "[company]: timezone = 'Europe/Berln': no time zone of that name; did you mean 'Europe/Berlin'?"
         " Use an IANA name such as 'Europe/Berlin'",
+    ),
+    (
+        CRM + '[company]\nhistory_from = "2024-11-02"',
+        "[company]: history_from = '2024-11-02': write the first day of a month, such as \"2020-01-01\"",
+    ),
+    (
+        CRM + '[schedules]\ndaily = "at five"',
+        "[schedules]: daily = 'at five': not a cron expression of five fields; write one such as"
+        ' "0 5 * * *"',
     ),
     (
         CRM + "[company]\nfiscal_year_start = 13",
