@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import urllib.request
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from dagster_ui import JOB, Ui, serving_ui
 from revops import Revops, sandbox_company
+
+from settings.paths import Home
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,8 @@ def test_the_page_shows_the_job_and_its_daily_schedule(ui: Ui) -> None:
 
 
 def test_a_run_from_the_page_publishes_the_marts(revops: Revops, ui: Ui) -> None:
-    assert ui.ended(ui.start()) == "SUCCESS"
+    run_id = ui.start()
+    assert ui.ended(run_id) == "SUCCESS"
     assert len(revops.published()) >= 14
     checks = ui.ask(
         '{ assetNodeOrError(assetKey: {path: ["gaps", "register"]}) { ... on AssetNode {'
@@ -45,6 +49,29 @@ def test_a_run_from_the_page_publishes_the_marts(revops: Revops, ui: Ui) -> None
     verdicts = {check["name"]: check["executionForLatestMaterialization"]["status"] for check in checks}
     assert verdicts["bridge_residual"] == "SUCCEEDED"
     assert verdicts["duplicate_accounts"] == "FAILED"  # planted
+
+
+def test_a_run_from_the_page_is_logged_and_measured_as_any_other(revops: Revops, ui: Ui) -> None:
+    home = Home(revops.home)
+    lines = [json.loads(line) for line in home.run_log.read_text(encoding="utf-8").splitlines()]
+    (run_id,) = {line["run_id"] for line in lines}
+    assert ui.status(run_id) == "SUCCESS"
+    ended = {line["message"] for line in lines if line["message"] == f"{line['step']} ends"}
+    assert ended >= {"load_hubspot ends", "models ends", "publish ends"}
+    measured = home.metrics.read_text(encoding="utf-8")
+    assert all(f'revops_step_failed{{step="{one.removesuffix(" ends")}"}} 0.0' in measured for one in ended)
+    # What is in the log is shown beside the run, too.
+    events = ui.ask(
+        "query Logs($id: ID!) { logsForRun(runId: $id, limit: 1000) { ... on EventConnection { events {"
+        " __typename ... on LogsCapturedEvent { fileKey } } } } }",
+        id=run_id,
+    )["logsForRun"]["events"]
+    (file,) = [event["fileKey"] for event in events if event["__typename"] == "LogsCapturedEvent"]
+    shown = ui.ask(
+        "query Shown($key: [String!]!) { capturedLogs(logKey: $key) { stdout } }",
+        key=[run_id, "compute_logs", file],
+    )["capturedLogs"]["stdout"]
+    assert "load_hubspot ends\n" in shown and "OK created sql table model marts.kpi_values" in shown
 
 
 def test_a_check_shows_the_first_rows_found_and_the_data_docs_are_served(revops: Revops, ui: Ui) -> None:
