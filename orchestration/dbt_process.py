@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from orchestration import unchanged
 from orchestration.dbt_manifest import dbt_environment, manifest_file
 from orchestration.dbt_variables import variables
 from orchestration.environment import Environment
+from orchestration.run_log import LOG
 from orchestration.steps import WRITER, instant_of_run
 from settings.paths import DBT_PROJECT
 
@@ -69,7 +71,7 @@ class DbtProcess:
                 self.succeeded = event["succeeded"]
                 return
             else:
-                print(event["info"]["msg"], flush=True)
+                _log(event)
                 if event["info"]["level"] == "error":
                     self.errors.append(event["info"]["msg"])
                 yield event
@@ -84,6 +86,18 @@ class DbtProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _log(event: dict[str, Any]) -> None:
+    """Say it with the node it is of, and the seconds that took, as far as dbt tells."""
+    data = event.get("data", {})
+    known = {
+        "node": data.get("node_info", {}).get("node_name"),
+        "seconds": data.get("execution_time"),
+    }
+    extra = {name: value for name, value in known.items() if value not in (None, "")}
+    level = getattr(logging, event["info"]["level"].upper(), logging.INFO)
+    LOG.log(level, "%s", event["info"]["msg"], extra=extra)
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

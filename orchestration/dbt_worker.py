@@ -20,7 +20,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
-LOG = ["--log-format", "json", "--log-level-file", "none"]
+LOG = ["--log-format", "json", "--log-level-file", "none", "--no-use-colors"]
 
 
 def main() -> None:

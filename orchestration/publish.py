@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -26,6 +26,8 @@ STORAGE_VERSION = "v1.4.0"
 SCHEMA = "marts"
 #: Not `marts.duckdb`: readers name a database after its file, and `marts.x` would then be ambiguous.
 DATABASE = "revops.duckdb"
+#: In the name of a version's folder.
+AS_OF_FORMAT = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def publish(home: Home, as_of: datetime) -> Publication:
     Raises `UserError` if the disk is full or the folder cannot be written.
     """
     number = max((_number(path) for path in _versions(home)), default=0) + 1
-    version = home.marts / "versions" / f"{number:06d}-{as_of:%Y%m%dT%H%M%SZ}"
+    version = home.marts / "versions" / f"{number:06d}-{as_of.strftime(AS_OF_FORMAT)}"
     part = version.with_name(f".{version.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)
@@ -69,6 +71,16 @@ def publish(home: Home, as_of: datetime) -> Publication:
     for old in sorted(_versions(home), key=_number)[:-KEPT_VERSIONS]:
         shutil.rmtree(old, ignore_errors=True)
     return Publication(database, parquet, rows)
+
+
+def published(home: Home) -> tuple[datetime, datetime] | None:
+    """The instant the published marts are of, and when they were published; None before the first time."""
+    current = home.marts / "current.duckdb"
+    if not current.exists():
+        return None
+    version = current.resolve().parent
+    as_of = datetime.strptime(version.name.split("-")[1], AS_OF_FORMAT).replace(tzinfo=UTC)
+    return as_of, datetime.fromtimestamp(current.stat().st_mtime, UTC)
 
 
 def _versions(home: Home) -> list[Path]:

@@ -87,6 +87,53 @@ def held_kpis(home: Home) -> list[str]:
     return [row["kpi"] for row in found]
 
 
+def latest_headlines(home: Home) -> list[Row]:
+    """The newest value there is of each headline KPI by length of period, in order.
+
+    Raises `UserError` where nothing is published yet, as do the two below.
+    """
+    with open_marts(home) as marts:
+        return rows_of(
+            marts,
+            """
+            select vals.kpi, vals.period, vals.period_start, vals.value, vals.coverage
+            from marts.kpi_values as vals
+            inner join marts.kpi_definitions as definitions using (kpi)
+            where definitions.is_headline and vals.segment = 'all' and vals.value is not null
+            qualify row_number() over (partition by vals.kpi, vals.period order by vals.period_start desc) = 1
+            order by definitions.position, vals.period
+            """,
+        )
+
+
+def open_gaps(home: Home) -> list[Row]:
+    """How many published gaps are open and what they put at risk, by severity and type, in their order."""
+    with open_marts(home) as marts:
+        return rows_of(
+            marts,
+            """
+            select severity, gap_type, currency, count(*) as gaps, sum(money_at_risk) as money_at_risk
+            from marts.silo_gaps
+            where resolved_at is null
+            group by all
+            order by all
+            """,
+        )
+
+
+def mart_rows(home: Home) -> dict[str, int]:
+    """Rows by published mart."""
+    with open_marts(home) as marts:
+        names = rows_of(
+            marts,
+            "select table_name from duckdb_tables() where schema_name = 'marts' order by table_name",
+        )
+        return {
+            table: rows_of(marts, f'select count(*) as n from marts."{table}"')[0]["n"]  # noqa: S608
+            for (table,) in (row.values() for row in names)
+        }
+
+
 def bottlenecks(home: Home, day: dt.date | None) -> list[Row]:
     """Where revenue was stuck at the end of the quarter of a day, else of the latest, most of it first.
 

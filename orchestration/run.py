@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestration import run_log
 from orchestration.dbt_manifest import build_manifest
 from orchestration.environment import Environment, prepare_folders
 from orchestration.scope import Scope
@@ -117,12 +118,8 @@ def _execute(
 
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     run_id = str(uuid.uuid4())
-    # What dbt says line by line is for whoever looks for a fault.
-    log = environment.home.root / "run.log"
     with (
-        log.open("w", encoding="utf-8") as file,
-        contextlib.redirect_stdout(file),
-        contextlib.redirect_stderr(file),
+        run_log.captured(environment.home, run_id),
         dg.DagsterInstance.from_ref(
             InstanceRef.from_dir(str(environment.home.dagster), overrides={"compute_logs": NO_CAPTURE})
         ) as instance,

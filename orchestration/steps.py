@@ -9,6 +9,7 @@ import dagster as dg
 
 from orchestration.clock import AS_OF_TAG, as_of
 from orchestration.environment import Environment
+from orchestration.observing import observed
 from settings.lock import run_lock
 
 WRITER = "writer"
@@ -18,11 +19,15 @@ WAIT_SECONDS = 3600.0
 
 
 def writer(environment: Environment) -> dg.ResourceDefinition:
-    """Holds the state folder's lock for as long as a run lasts, whoever started it."""
+    """Holds the state folder's lock for as long as a run lasts, whoever started it, and observes it."""
 
     @dg.resource(description="The right to write the warehouse; one run has it at a time.")
     def hold(context: dg.InitResourceContext) -> Iterator[None]:
-        with run_lock(environment.home, f"Dagster run {context.run_id}", WAIT_SECONDS):
+        assert context.instance is not None and context.run_id is not None
+        with (
+            run_lock(environment.home, f"Dagster run {context.run_id}", WAIT_SECONDS),
+            observed(environment, context.instance, context.run_id),
+        ):
             yield
 
     return hold

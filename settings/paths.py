@@ -77,6 +77,16 @@ class Home:
         return self.root / "loaded" / source
 
     @property
+    def run_log(self) -> Path:
+        """What the last run did and what its tools said, a JSON object a line."""
+        return self.root / "run.log"
+
+    @property
+    def metrics(self) -> Path:
+        """What the last run leaves for Prometheus, in the folder that node_exporter is told to read."""
+        return self.root / "metrics" / "revops.prom"
+
+    @property
     def erased(self) -> Path:
         """Who was erased, by a keyed hash of the address, and the key."""
         return self.root / "erased.json"

@@ -1,39 +1,47 @@
-"""Shows pages in a real browser and says what is seen of them."""
+"""Shows pages in a real browser, as Playwright drives it, and says what is seen of them."""
 
 from __future__ import annotations
 
-import html
-import json
-import re
+import contextlib
 import shutil
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Page, Route, sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
-#: A frame a width: a window of a browser without a screen does not get as narrow as a phone.
-_FRAMES = """<!doctype html><meta charset="utf-8"><body>{frames}<pre id="seen"></pre><script>
-onload = () => {{
-  const pages = [...document.querySelectorAll("iframe")].map((frame) => {{
-    const page = frame.contentDocument, root = page.documentElement;
-    const shown = (one) => one.checkVisibility({{ checkOpacity: true }}) && one.getClientRects().length > 0;
-    const wide = [...page.body.querySelectorAll("*")].filter(
-      (one) => shown(one) && one.getBoundingClientRect().right > root.clientWidth + 0.5
-    );
-    return {{
-      width: root.clientWidth, scrolls: root.scrollWidth, title: page.title, text: page.body.innerText,
-      wide: wide.map((one) => one.outerHTML.slice(0, 200)),
-      links: [...page.links].map((link) => [link.innerText, link.href]),
-      active: page.querySelectorAll("script, img, iframe, object, embed, form, link, base").length,
-      background: getComputedStyle(page.body).backgroundColor, color: getComputedStyle(page.body).color,
-    }};
-  }});
-  document.getElementById("seen").textContent = JSON.stringify(pages);
-}};
-</script>"""
+#: Nothing is asked of the maker of the browser, there may be no sandbox for root and no graphics card.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+#: Addresses with a host that a page may reach: files, data and scripts have none.
+HERE = {None, "", "127.0.0.1"}
+
+_SEEN = """() => {
+  const root = document.documentElement;
+  const shown = (one) => one.checkVisibility({ checkOpacity: true }) && one.getClientRects().length > 0;
+  const wide = [...document.body.querySelectorAll("*")].filter(
+    (one) => shown(one) && one.getBoundingClientRect().right > root.clientWidth + 0.5
+  );
+  return {
+    width: root.clientWidth, scrolls: root.scrollWidth, title: document.title, text: document.body.innerText,
+    wide: wide.map((one) => one.outerHTML.slice(0, 200)),
+    links: [...document.links].map((link) => [link.innerText, link.href]),
+    active: document.querySelectorAll("script, img, iframe, object, embed, form, link, base").length,
+    background: getComputedStyle(document.body).backgroundColor, color: getComputedStyle(document.body).color,
+  };
+}"""
 
 
 def browser() -> str:
@@ -44,27 +52,45 @@ def browser() -> str:
     return found
 
 
-def seen(page: Path, widths: tuple[int, ...], dark: bool = False) -> list[dict[str, Any]]:
-    """What is seen of a page at each width: its text, links, colours, and what is wider than the page."""
-    style = "border:0;display:block;height:900px"
-    frames = "".join(
-        f'<iframe src="{page.as_uri()}" style="width:{width}px;{style}"></iframe>' for width in widths
-    )
-    harness = page.with_name(f".{page.stem}-frames.html")
-    harness.write_text(_FRAMES.format(frames=frames), encoding="utf-8")
-    options = [
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--hide-scrollbars",
-        "--window-size=1400,1000",
-    ]
-    options += ["--allow-file-access-from-files", f"--user-data-dir={page.parent / '.browser'}"]
-    options += [f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--virtual-time-budget=10000"]
-    done = subprocess.run(
-        [browser(), *options, "--dump-dom", harness.as_uri()], capture_output=True, text=True, timeout=120
-    )
-    found = re.search(r'<pre id="seen">(.+?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stdout[-2000:] + done.stderr[-2000:]
-    answer: list[dict[str, Any]] = json.loads(html.unescape(found[1]))
-    return answer
+@contextlib.contextmanager
+def opened(
+    width: int = 1400, height: int = 900, scheme: Literal["light", "dark"] = "light"
+) -> Iterator[tuple[Page, list[str]]]:
+    """An empty page of this size while in the block, and what it asked of other machines, which is refused.
+
+    Skips the test where there is no browser.
+    """
+    refused: list[str] = []
+
+    def route(request: Route) -> None:
+        if urlsplit(request.request.url).hostname in HERE:
+            request.continue_()
+        else:
+            refused.append(request.request.url)
+            request.abort()
+
+    # The system's browser: Playwright's own would have to be downloaded.
+    command = browser()
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=command, args=list(FLAGS))
+        page = chromium.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page.context.route("**/*", route)
+        try:
+            yield page, refused
+        finally:
+            chromium.close()
+
+
+def seen(path: Path, widths: tuple[int, ...], dark: bool = False) -> list[dict[str, Any]]:
+    """What is seen of a page at each width: its text, links, colours, and what is wider than the page.
+
+    Fails the test if the page asks anything of another machine.
+    """
+    found = []
+    with opened(scheme="dark" if dark else "light") as (page, refused):
+        for width in widths:
+            page.set_viewport_size({"width": width, "height": 900})
+            page.goto(path.as_uri())
+            found.append(page.evaluate(_SEEN))
+    assert refused == []
+    return found

@@ -4,55 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from revops import Revops, free_port, sandbox_company
+from dagster_ui import JOB, Ui, serving_ui
+from revops import Revops, sandbox_company
 
-STARTED = """
-mutation Start($job: ExecutionParams!) {
-  launchRun(executionParams: $job) { __typename ... on LaunchRunSuccess { run { runId } } }
-}"""
-JOB = {
-    "selector": {
-        "repositoryLocationName": "orchestration.definitions",
-        "repositoryName": "__repository__",
-        "jobName": "revenue_pipeline",
-    }
-}
-
-
-class Page:
-    """The web page's API."""
-
-    def __init__(self, port: int) -> None:
-        self.address = f"http://127.0.0.1:{port}/graphql"
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(self.address, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)["data"]
-
-    def is_up(self) -> bool:
-        try:
-            self.ask("{ version }")
-        except (urllib.error.URLError, ConnectionError):
-            return False
-        return True
-
-
-def until(is_so: Any, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.5)
+from settings.paths import Home
 
 
 @pytest.fixture(scope="module")
@@ -61,46 +21,27 @@ def revops(tmp_path_factory: pytest.TempPathFactory) -> Revops:
 
 
 @pytest.fixture(scope="module")
-def page(revops: Revops) -> Iterator[tuple[Page, subprocess.Popen[str]]]:
-    port = free_port()
-    said = revops.config.with_name("ui.log")
-    with said.open("w", encoding="utf-8") as file:
-        command = revops.start("ui", "--port", str(port), into=file)
-        found = Page(port)
-        until(lambda: found.is_up() or command.poll() is not None, 90)
-        assert command.poll() is None, said.read_text(encoding="utf-8")
-        yield found, command
-    if command.poll() is None:
-        command.terminate()
-        command.wait(60)
+def ui(revops: Revops) -> Iterator[Ui]:
+    with serving_ui(revops) as started:
+        yield started
 
 
-def test_the_page_shows_the_job_and_its_daily_schedule(page: tuple[Page, Any]) -> None:
-    (repository,) = page[0].ask(
+def test_the_page_shows_the_job_and_its_daily_schedule(ui: Ui) -> None:
+    (repository,) = ui.ask(
         "{ repositoriesOrError { ... on RepositoryConnection { nodes {"
         " jobs { name } schedules { name pipelineName scheduleState { status } } } } } }"
     )["repositoriesOrError"]["nodes"]
-    assert "revenue_pipeline" in [job["name"] for job in repository["jobs"]]
+    assert JOB in [job["name"] for job in repository["jobs"]]
     (schedule,) = repository["schedules"]
-    assert schedule["pipelineName"] == "revenue_pipeline"
+    assert schedule["pipelineName"] == JOB
     assert schedule["scheduleState"]["status"] == "RUNNING"
 
 
-def test_a_run_from_the_page_publishes_the_marts(revops: Revops, page: tuple[Page, Any]) -> None:
-    started = page[0].ask(STARTED, job=JOB)["launchRun"]
-    assert started["__typename"] == "LaunchRunSuccess", started
-    query = "query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-    status = ""
-
-    def has_ended() -> bool:
-        nonlocal status
-        status = page[0].ask(query, id=started["run"]["runId"])["runOrError"]["status"]
-        return status in ("SUCCESS", "FAILURE", "CANCELED")
-
-    until(has_ended, 240)
-    assert status == "SUCCESS"
+def test_a_run_from_the_page_publishes_the_marts(revops: Revops, ui: Ui) -> None:
+    run_id = ui.start()
+    assert ui.ended(run_id) == "SUCCESS"
     assert len(revops.published()) >= 14
-    checks = page[0].ask(
+    checks = ui.ask(
         '{ assetNodeOrError(assetKey: {path: ["gaps", "register"]}) { ... on AssetNode {'
         " assetChecksOrError { ... on AssetChecks { checks { name"
         " executionForLatestMaterialization { status } } } } } } }"
@@ -110,10 +51,31 @@ def test_a_run_from_the_page_publishes_the_marts(revops: Revops, page: tuple[Pag
     assert verdicts["duplicate_accounts"] == "FAILED"  # planted
 
 
-def test_a_check_shows_the_first_rows_found_and_the_data_docs_are_served(
-    revops: Revops, page: tuple[Page, Any]
-) -> None:
-    (register,) = page[0].ask(
+def test_a_run_from_the_page_is_logged_and_measured_as_any_other(revops: Revops, ui: Ui) -> None:
+    home = Home(revops.home)
+    lines = [json.loads(line) for line in home.run_log.read_text(encoding="utf-8").splitlines()]
+    (run_id,) = {line["run_id"] for line in lines}
+    assert ui.status(run_id) == "SUCCESS"
+    ended = {line["message"] for line in lines if line["message"] == f"{line['step']} ends"}
+    assert ended >= {"load_hubspot ends", "models ends", "publish ends"}
+    measured = home.metrics.read_text(encoding="utf-8")
+    assert all(f'revops_step_failed{{step="{one.removesuffix(" ends")}"}} 0.0' in measured for one in ended)
+    # What is in the log is shown beside the run, too.
+    events = ui.ask(
+        "query Logs($id: ID!) { logsForRun(runId: $id, limit: 1000) { ... on EventConnection { events {"
+        " __typename ... on LogsCapturedEvent { fileKey } } } } }",
+        id=run_id,
+    )["logsForRun"]["events"]
+    (file,) = [event["fileKey"] for event in events if event["__typename"] == "LogsCapturedEvent"]
+    shown = ui.ask(
+        "query Shown($key: [String!]!) { capturedLogs(logKey: $key) { stdout } }",
+        key=[run_id, "compute_logs", file],
+    )["capturedLogs"]["stdout"]
+    assert "load_hubspot ends\n" in shown and "OK created sql table model marts.kpi_values" in shown
+
+
+def test_a_check_shows_the_first_rows_found_and_the_data_docs_are_served(revops: Revops, ui: Ui) -> None:
+    (register,) = ui.ask(
         '{ assetNodes(assetKeys: [{path: ["gaps", "register"]}]) { metadataEntries { label'
         " ... on UrlMetadataEntry { url } } assetChecksOrError { ... on AssetChecks { checks { name"
         " executionForLatestMaterialization { evaluation { metadataEntries { label"
@@ -135,8 +97,8 @@ def test_a_check_shows_the_first_rows_found_and_the_data_docs_are_served(
         assert "Gates of the revenue warehouse" in answer.read().decode()
 
 
-def test_it_ends_when_told_to_and_leaves_nothing_running(revops: Revops, page: tuple[Page, Any]) -> None:
-    command = page[1]
+def test_it_ends_when_told_to_and_leaves_nothing_running(revops: Revops, ui: Ui) -> None:
+    command = ui.process
     command.send_signal(signal.SIGTERM)
     command.wait(60)
     assert command.returncode == 0
