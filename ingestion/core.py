@@ -74,6 +74,10 @@ class TableSpec:
     told_by: str | None = None
 
 
+#: Columns that every raw table has besides.
+ADDED = {"_extra": "json", "_hash": "bigint", "_loaded_at": "timestamp"}
+
+
 @dataclass
 class TableReport:
     """Rows read from the source, rows written, rows the table has now."""
@@ -257,7 +261,7 @@ def _extract(
 
 
 def _resource(name: str, spec: TableSpec, feed: Feed) -> DltResource:
-    kinds = {**spec.columns, "_extra": "json", "_hash": "bigint", "_loaded_at": "timestamp"}
+    kinds = {**spec.columns, **ADDED}
     columns: dict[str, Any] = {column: _hints(kind) for column, kind in kinds.items()}
     for key in spec.primary_key:
         columns[key]["nullable"] = False

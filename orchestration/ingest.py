@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from ingestion.core import load_source, raw_tables
+from orchestration.catalogue import raw_spec, system_spec
 from orchestration.environment import Environment
 from orchestration.keys import api_key, raw_key
 from orchestration.scope import backfill_of
@@ -19,32 +20,12 @@ def build_assets(environment: Environment) -> list[dg.AssetsDefinition | dg.Asse
     """For each source its system and its tables."""
     found: list[dg.AssetsDefinition | dg.AssetSpec] = []
     for source in environment.config.sources.values():
-        found += [_system(source), _tables(environment, source)]
+        found += [system_spec(source), _tables(environment, source)]
     return found
 
 
-def _system(source: SourceConfig) -> dg.AssetSpec:
-    place = source.base_url or (str(source.mapping) if source.mapping else "the vendor's public address")
-    return dg.AssetSpec(
-        api_key(source.name),
-        description=f"{source.type} at {place}: a system outside, which the pipeline only reads.",
-        group_name="systems",
-        kinds={source.type},
-        metadata={"silo": source.silo},
-    )
-
-
 def _tables(environment: Environment, source: SourceConfig) -> dg.AssetsDefinition:
-    specs = [
-        dg.AssetSpec(
-            raw_key(source.name, name),
-            deps=[api_key(source.name)],
-            description=spec.description,
-            group_name=f"raw_{source.name}",
-            kinds={"dlt", "duckdb"},
-        )
-        for name, spec in raw_tables(source).items()
-    ]
+    specs = [raw_spec(source, name, table) for name, table in raw_tables(source).items()]
 
     @dg.multi_asset(
         name=f"load_{source.name}", specs=specs, required_resource_keys={WRITER}, pool=POOL, can_subset=False

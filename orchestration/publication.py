@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from orchestration.catalogue import DATA_ENGINEERING, group, owners, tags
 from orchestration.environment import Environment
 from orchestration.gates import read_verdict
 from orchestration.keys import PUBLISHED
@@ -23,7 +24,9 @@ def build_assets(environment: Environment, marts: list[dg.AssetKey]) -> dg.Asset
                 PUBLISHED,
                 deps=marts,
                 description=f"The marts that BI reads: {environment.home.marts / 'current.duckdb'}.",
-                group_name="published",
+                group_name=group("published"),
+                owners=owners(DATA_ENGINEERING),
+                tags=tags("published"),
                 kinds={"duckdb", "parquet"},
             )
         ],
