@@ -57,6 +57,8 @@ def _query(query: exp.Expr, named: Mapping[str, Columns], tables: Mapping[str, S
         return _united(left, right, bool(query.args.get("by_name")))
     if isinstance(query, exp.Values):
         return {f"col{index}": _NOTHING for index, _ in enumerate(query.expressions[0].expressions)}
+    if isinstance(query, exp.Pivot) and query.unpivot:
+        return _unpivoted(query, _query(exp.select("*").from_(query.this.copy()), named, tables))
     assert isinstance(query, exp.Select), f"no query: {type(query).__name__}"
     return _select(query, named, tables)
 
@@ -97,6 +99,15 @@ def _united(left: Columns, right: Columns, by_name: bool) -> Columns:
     return together | {name: upstream for name, upstream in fields.items() if FIELD in name}
 
 
+def _unpivoted(query: exp.Pivot, columns: Columns) -> Columns:
+    """`unpivot t on a, b into name n value v`: what is in a and b is in v, and n says in which."""
+    turned = [one.name for one in query.expressions]
+    into = query.args["into"]
+    kept = {name: made_of for name, made_of in columns.items() if name not in turned}
+    values = frozenset(chain.from_iterable(columns[name] for name in turned))
+    return {**kept, into.this.name: _NOTHING, into.expressions[0].name: values}
+
+
 def _select(select: exp.Select, named: Mapping[str, Columns], tables: Mapping[str, Sequence[str]]) -> Columns:
     select = select.copy()
     select.set("with_", None)
@@ -112,22 +123,28 @@ def _select(select: exp.Select, named: Mapping[str, Columns], tables: Mapping[st
             schema.setdefault(table.db, {})[table.name] = dict.fromkeys(tables[name], "varchar")
     found: Columns = {}
     for name, node in lineage(None, select, MappingSchema(schema, dialect=DIALECT), dialect=DIALECT).items():
-        found[name.lower()] = frozenset(chain.from_iterable(_leaves(node, inner)))
+        found[name.lower()] = frozenset(chain.from_iterable(_leaves(node, inner, tables)))
     return found
 
 
-def _leaves(node: Node, inner: Mapping[str, Columns]) -> Iterator[frozenset[Column]]:
+def _leaves(
+    node: Node, inner: Mapping[str, Columns], tables: Mapping[str, Sequence[str]]
+) -> Iterator[frozenset[Column]]:
+    """What a column of a SELECT comes of. Raises `SqlglotError` for columns that are in no table."""
     for leaf in node.walk():
         if leaf.downstream:
             continue
-        if isinstance(leaf.expression, exp.Table):
+        if isinstance(leaf.expression, exp.Placeholder):
+            raise SqlglotError(f"unknown column {leaf.name}")
+        if isinstance(leaf.expression, exp.Table) and leaf.expression.db:
             table, column = leaf.expression, exp.to_column(leaf.name, dialect=DIALECT).name.lower()
+            name = f"{table.db}.{table.name}"
             if table.db == _INNER:
                 yield inner[table.name][column]
-            elif table.db:
-                yield frozenset({(f"{table.db}.{table.name}", column)})
-        elif isinstance(leaf.expression, exp.Placeholder):
-            raise SqlglotError(f"unknown column {leaf.name}")
+            elif column in (known.lower() for known in tables.get(name, ())):
+                yield frozenset({(name, column)})
+            else:
+                raise SqlglotError(f"unknown column {name}.{column}")
 
 
 def _hoisted(
