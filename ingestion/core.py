@@ -79,6 +79,10 @@ class TableSpec:
     part_of: tuple[str, str] | None = None
 
 
+#: Columns that every raw table has besides.
+ADDED = {"_extra": "json", "_hash": "bigint", "_loaded_at": "timestamp"}
+
+
 @dataclass
 class TableReport:
     """Rows read from the source, rows written, rows the table has now.
@@ -294,7 +298,7 @@ def _others(tables: Mapping[str, TableSpec], backfill: changes.Backfill) -> froz
 
 
 def _resource(name: str, spec: TableSpec, feed: Feed) -> DltResource:
-    kinds = {**spec.columns, "_extra": "json", "_hash": "bigint", "_loaded_at": "timestamp"}
+    kinds = {**spec.columns, **ADDED}
     columns: dict[str, Any] = {column: _hints(kind) for column, kind in kinds.items()}
     for key in spec.primary_key:
         columns[key]["nullable"] = False

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ingestion.core import TableSpec
@@ -24,8 +26,17 @@ def pages() -> dict[Path, str]:
     return {**found, FOLDER / f"{FILES}.md": page(FILES, None)}
 
 
-def page(name: str, silo: str | None) -> str:
-    """The page of one source type. Raises ValueError for a docstring without its labels."""
+@dataclass(frozen=True)
+class About:
+    """What a connector's docstring says: the vendor's name, what is read of it, and a text for each label."""
+
+    vendor: str
+    what: str
+    told: Mapping[str, str]
+
+
+def about(name: str) -> About:
+    """What is told of one source type. Raises ValueError for a docstring without its labels."""
     module = importlib.import_module(f"ingestion.{name}")
     title, *paragraphs = re.split(r"\n\s*\n|\n(?=[A-Z][a-z ]+: )", (module.__doc__ or "").strip())
     labelled = dict(re.split(r":\s+", part, maxsplit=1) for part in paragraphs if ": " in part)
@@ -33,14 +44,21 @@ def page(name: str, silo: str | None) -> str:
     if missing:
         raise ValueError(f"ingestion/{name}.py: the docstring does not say {', '.join(missing)}")
     vendor, _, what = title.partition(": ")
-    lines = [f"# {vendor}", "", _sentence(what), ""]
+    return About(vendor, _sentence(what), {label: _sentence(labelled[label]) for label in LABELS})
+
+
+def page(name: str, silo: str | None) -> str:
+    """The page of one source type. Raises ValueError for a docstring without its labels."""
+    module = importlib.import_module(f"ingestion.{name}")
+    said = about(name)
+    lines = [f"# {said.vendor}", "", said.what, ""]
     base_url = getattr(module, "BASE_URL", None)
     if silo is not None:
         address = f'base_url = "{base_url}"  # the default' if base_url else 'base_url = "https://..."'
         block = [f"[sources.{name}]", f'silo = "{silo}"', f'type = "{name}"', address, *_record_url(name)]
         lines += ["```toml", *block, "```", ""]
     for label in LABELS:
-        lines += [f"**{label}.** {_sentence(labelled[label])}", ""]
+        lines += [f"**{label}.** {said.told[label]}", ""]
     if silo is not None:
         named = f"`SOURCES__{name.upper()}__<SECRET>`"
         lines += [f"A secret is the environment variable {named}, or stands in `.dlt/secrets.toml`.", ""]

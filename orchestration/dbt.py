@@ -7,12 +7,14 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
+from orchestration.catalogue_models import Promises, attributes, feeds, promises
 from orchestration.dbt_build import build
 from orchestration.dbt_manifest import read_manifest
 from orchestration.dbt_process import DBT
 from orchestration.dbt_variables import variables
 from orchestration.environment import Environment
 from orchestration.keys import raw_key
+from orchestration.lineage import read_lineage
 from orchestration.steps import POOL, WRITER
 from settings.vendors import FILES
 
@@ -22,7 +24,7 @@ MARTS = ("marts",)
 
 
 class Translator(DagsterDbtTranslator):
-    """dbt's nodes under the graph's keys: `crm/accounts`, `marts/kpi_values`.
+    """dbt's nodes under the graph's keys: `crm/accounts`, `marts/kpi_values`, with what the project says.
 
     A dbt source stands for every configured source of that vendor, so what reads it depends on the raw tables
     of all of them.
@@ -31,6 +33,10 @@ class Translator(DagsterDbtTranslator):
     def __init__(self, environment: Environment) -> None:
         super().__init__(settings=DagsterDbtTranslatorSettings(enable_source_metadata=False))
         self._sources = variables(environment, None)["sources"]
+        self._lineage = read_lineage(environment.home)
+        self._specs: dict[str, dg.AssetSpec] = {}
+        self._promised: dict[str, Promises] | None = None
+        self._feeds: dict[str, set[str]] = {}
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """Schema and table, as in the warehouse."""
@@ -38,18 +44,30 @@ class Translator(DagsterDbtTranslator):
             return dg.AssetKey([dbt_resource_props["source_name"], dbt_resource_props["name"]])
         return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["alias"]])
 
-    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
-        """The schema: the folders of the models in the order of the data."""
-        return str(dbt_resource_props["schema"])
-
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
         """The node with its true upstream tables."""
-        spec = super().get_asset_spec(manifest, unique_id, project)
-        node = self.get_resource_props(manifest, unique_id)
-        if node["resource_type"] == "source":
-            return spec
+        if unique_id not in self._specs:
+            spec = super().get_asset_spec(manifest, unique_id, project)
+            node = self.get_resource_props(manifest, unique_id)
+            if node["resource_type"] != "source":
+                spec = self._told(manifest, node, spec)
+            self._specs[unique_id] = spec
+        return self._specs[unique_id]
+
+    def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
+        """dbt's own; the columns, which know more than their names, are added with the rest."""
+        return super().get_metadata({**dbt_resource_props, "columns": {}})
+
+    def _told(self, manifest: Mapping[str, Any], node: Mapping[str, Any], spec: dg.AssetSpec) -> dg.AssetSpec:
+        if self._promised is None:
+            self._promised, self._feeds = promises(manifest), feeds(manifest)
+        key = node["unique_id"]
+        about = attributes(node, self._promised.get(key, Promises()), self._feeds[key], self._lineage)
         upstream = [key for one in node["depends_on"]["nodes"] for key in self._keys(manifest, one)]
-        return spec.replace_attributes(deps=[dg.AssetDep(key) for key in dict.fromkeys(upstream)])
+        return spec.replace_attributes(
+            **about | {"metadata": {**spec.metadata, **about["metadata"]}},
+            deps=[dg.AssetDep(key) for key in dict.fromkeys(upstream)],
+        )
 
     def _keys(self, manifest: Mapping[str, Any], unique_id: str) -> list[dg.AssetKey]:
         node = self.get_resource_props(manifest, unique_id)
@@ -71,8 +89,8 @@ def source_keys(sources: Sequence[Mapping[str, Any]], vendor: str, table: str) -
 def used_raw_tables(environment: Environment) -> set[dg.AssetKey]:
     """Raw tables that some model reads."""
     manifest = read_manifest(environment.home)
-    used = {one for node in manifest["nodes"].values() for one in node["depends_on"]["nodes"]}
     sources = variables(environment, None)["sources"]
+    used = {one for node in manifest["nodes"].values() for one in node["depends_on"]["nodes"]}
     return {
         key
         for unique_id, source in manifest["sources"].items()

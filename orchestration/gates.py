@@ -12,6 +12,7 @@ from expectations.catalogue import GATES, SAMPLE_COLUMNS, Gate
 from expectations.engine import GateReport, GateResult, run_gates
 from orchestration import markdown
 from orchestration.accepting import acceptance_of
+from orchestration.catalogue import group, owners, tags
 from orchestration.environment import DOCS_ADDRESS, Environment
 from orchestration.keys import REGISTER
 from orchestration.steps import POOL, WRITER, instant_of
@@ -30,7 +31,9 @@ def build_assets(environment: Environment, models: list[dg.AssetKey]) -> dg.Asse
                 REGISTER,
                 deps=models,
                 description="One row per gap ever found between the silos, with its whole life.",
-                group_name="gaps",
+                group_name=group("gaps"),
+                owners=owners("revops"),
+                tags=tags("gaps"),
                 kinds={"greatexpectations", "duckdb"},
                 metadata=_where_docs_are(),
             )

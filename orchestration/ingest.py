@@ -11,6 +11,7 @@ import dagster as dg
 
 from ingestion.changes import Backfill
 from ingestion.core import LoadReport, TableReport, TableSpec, has_loaded, load_source, raw_tables
+from orchestration.catalogue import raw_spec, system_spec
 from orchestration.environment import Environment
 from orchestration.keys import api_key, raw_key
 from orchestration.scope import backfill_of
@@ -31,7 +32,7 @@ def build_assets(environment: Environment) -> list[dg.AssetsDefinition | dg.Asse
     """For each source its system, its tables, and its months of events and invoices."""
     found: list[dg.AssetsDefinition | dg.AssetSpec] = []
     for source in environment.config.sources.values():
-        found += [_system(source), _load(environment, source)]
+        found += [system_spec(source), _load(environment, source)]
         found += [
             _months_of(environment, source, name, spec)
             for name, spec in raw_tables(source).items()
@@ -48,34 +49,13 @@ def months(environment: Environment) -> dg.MonthlyPartitionsDefinition:
     )
 
 
-def _system(source: SourceConfig) -> dg.AssetSpec:
-    place = source.base_url or (str(source.mapping) if source.mapping else "the vendor's public address")
-    return dg.AssetSpec(
-        api_key(source.name),
-        description=f"{source.type} at {place}: a system outside, which the pipeline only reads.",
-        group_name="systems",
-        kinds={source.type},
-        metadata={"silo": source.silo},
-    )
-
-
-def _table(source: SourceConfig, name: str, spec: TableSpec) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        raw_key(source.name, name),
-        deps=[api_key(source.name)],
-        description=spec.description,
-        group_name=f"raw_{source.name}",
-        kinds={"dlt", "duckdb"},
-    )
-
-
 def _load(environment: Environment, source: SourceConfig) -> dg.AssetsDefinition:
     tables = raw_tables(source)
     whole = [name for name, spec in tables.items() if not spec.happened]
 
     @dg.multi_asset(
         name=f"load_{source.name}",
-        specs=[_table(source, name, tables[name]) for name in whole],
+        specs=[raw_spec(source, name, tables[name]) for name in whole],
         check_specs=[
             dg.AssetCheckSpec(
                 LOADED,
@@ -120,7 +100,7 @@ def _months_of(
 
     @dg.multi_asset(
         name=f"load_{source.name}_{name}_again",
-        specs=[_table(source, name, spec)],
+        specs=[raw_spec(source, name, spec)],
         partitions_def=months(environment),
         backfill_policy=dg.BackfillPolicy.single_run(),
         required_resource_keys={WRITER},

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from orchestration import markdown, reading, screens
+from orchestration.catalogue import DATA_ENGINEERING, group, owners, tags
 from orchestration.dbt_manifest import kpi_definitions
 from orchestration.environment import Environment
 from orchestration.gates import read_verdict
@@ -16,6 +17,8 @@ from orchestration.steps import POOL, WRITER, instant_of
 PUBLISH = "publish"
 CHECK = "published"
 TRUSTED = "trusted"
+#: Tag of the ten KPIs that are the first to be looked at.
+HEADLINE = "revops/headline"
 #: Of a KPI's history its asset shows so many months.
 MONTHS = 12
 
@@ -31,7 +34,9 @@ def build_assets(environment: Environment, marts: list[dg.AssetKey]) -> dg.Asset
                 PUBLISHED,
                 deps=marts,
                 description=f"The marts that BI reads: {environment.home.marts / 'current.duckdb'}.",
-                group_name="published",
+                group_name=group("published"),
+                owners=owners(DATA_ENGINEERING),
+                tags=tags("published"),
                 kinds={"duckdb", "parquet"},
             ),
             *map(_kpi, definitions),
@@ -100,9 +105,10 @@ def _kpi(definition: Mapping[str, Any]) -> dg.AssetSpec:
         deps=[VALUES, DEFINITIONS],
         description=f"**{name.replace('_', ' ')}**: {definition['formula']}\n\n{lines}\n\n"
         f"`revops explain {name} --period ...` shows the records behind a figure.",
-        group_name="kpis",
+        group_name=group("kpis"),
+        owners=owners(definition["owner_team"]),
         kinds={"kpi"},
-        tags={"headline": "yes"} if definition["is_headline"] else {},
+        tags=tags("kpi") | ({HEADLINE: "yes"} if definition["is_headline"] else {}),
     )
 
 

@@ -13,8 +13,12 @@ import time
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
 from orchestration.dbt_manifest import build_manifest
 from orchestration.environment import DOCS_ADDRESS, Environment, prepare_folders
+from orchestration.lineage import build_lineage
 from orchestration.run import sandbox_running
 from settings.errors import UserError
 from settings.paths import Home
@@ -29,6 +33,7 @@ def serve(environment: Environment, port: int) -> None:
     command = [sys.executable, "-m", "dagster", "dev", "--module-name", "orchestration.definitions"]
     with sandbox_running(environment), _serving_docs(environment.home) as address:
         build_manifest(environment)
+        _prepare_lineage(environment)
         print(f"Gates' Data Docs: {address}", file=sys.stderr)
         dagster = subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(port)],
@@ -49,6 +54,22 @@ def serve(environment: Environment, port: int) -> None:
             f"Dagster ended with code {code}; what it said is above. If port {port} is taken, choose "
             "another with --port"
         )
+
+
+def _prepare_lineage(environment: Environment) -> None:
+    """Columns show what they are made of. It takes some seconds after a change; the UI can do without."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("Column lineage", total=None)
+        try:
+            coverage = build_lineage(
+                environment, lambda done, of: progress.update(task, completed=done, total=of)
+            )
+        except UserError as exc:
+            console.print(f"Columns will show no lineage: {exc}", markup=False)
+            return
+    console.print(coverage.summary(), markup=False, highlight=False)
 
 
 @contextlib.contextmanager
