@@ -49,4 +49,4 @@ docs: $(READY)
 
 # Needs uv, on a developer's machine only. Pins stay as they are; UPGRADE=--upgrade moves them on.
 lock:
-	uv pip compile pyproject.toml --extra dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(UPGRADE) -o requirements.lock
+	uv pip compile pyproject.toml --extra dev --extra production --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(UPGRADE) -o requirements.lock

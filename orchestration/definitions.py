@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from orchestration import dbt, gates, ingest, publication
+from orchestration import alerts, dbt, gates, ingest, publication
 from orchestration.dbt_process import DBT, dbt_process
 from orchestration.environment import Environment, load_environment
 from orchestration.steps import WRITER, writer
@@ -39,6 +39,7 @@ def build(environment: Environment) -> dg.Definitions:
                 default_status=dg.DefaultScheduleStatus.RUNNING,
             )
         ],
+        sensors=alerts.sensors(environment),
         resources={WRITER: writer(environment), DBT: dbt_process(environment)},
         # One process: a step costs milliseconds, and the warehouse has one writer anyway.
         executor=dg.in_process_executor,
