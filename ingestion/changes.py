@@ -41,12 +41,14 @@ class Backfill:
     """What a load reads again: everything since an instant, of one raw table or of all of them.
 
     With `until`, nothing that changed then or later is read of these tables, and their cursors stay as they
-    are.
+    are. With `is_exact`, it is that table (and its parts) alone that changes, and of it only what happened in
+    between; all else stays as it is, whatever is read on the way.
     """
 
     since: datetime
     table: str | None = None
     until: datetime | None = None
+    is_exact: bool = False
 
 
 _held: ContextVar[_Held] = ContextVar("held")
@@ -82,6 +84,12 @@ def backfill(for_all: bool = False) -> Backfill | None:
     """The backfill under way, if the table being read (`for_all`: any table) is part of it."""
     asked = _backfill.get()
     return asked if asked is not None and (for_all or asked.table in (None, _table.get())) else None
+
+
+def exact() -> Backfill | None:
+    """The backfill under way if it is an exact one."""
+    asked = _backfill.get()
+    return asked if asked is not None and asked.is_exact else None
 
 
 def ends(for_all: bool = False) -> bool:

@@ -41,7 +41,7 @@ from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginat
 from requests import HTTPError
 
 from ingestion.arrow import to_arrow
-from ingestion.changes import advance_cursor, cursor_range
+from ingestion.changes import advance_cursor, cursor_range, exact
 from ingestion.chargebee_tables import TABLES
 from ingestion.core import Batches, Feed, State, make_source
 from ingestion.http import BadAnswerError, VendorClient, chain, client, explain, secret
@@ -224,7 +224,8 @@ class _Site:
         since, until = cursor_range(state, self.config.lag_minutes)
         if since is not None and until is not None:
             first, last = int(since.timestamp()), ceil(until.timestamp()) - 1
-            params["updated_at[between]"] = f"[{first},{last}]"  # both count
+            bounded = "date" if exact() is not None and TABLES[f"{kind}s"].happened else "updated_at"
+            params[f"{bounded}[between]"] = f"[{first},{last}]"  # both count
         elif since is not None:
             params["updated_at[after]"] = int(since.timestamp()) - 1  # the second itself counts, too
         for batch in self._list(kind, params):

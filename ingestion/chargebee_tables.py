@@ -50,7 +50,8 @@ _LINE = {
 def _lines(parent: str, description: str) -> TableSpec:
     typed = {kind: names for kind, names in _LINE.items() if kind != "text"}
     columns = _columns(f"{parent} {_LINE['text']}", json="line_item_discounts", **typed)
-    return TableSpec(description, _KEY, columns, ignored=_LINE_IGNORED)
+    of = (f"{parent.removesuffix('_id')}s", parent)
+    return TableSpec(description, _KEY, columns, ignored=_LINE_IGNORED, part_of=of)
 
 
 TABLES: dict[str, TableSpec] = {
@@ -74,6 +75,7 @@ TABLES: dict[str, TableSpec] = {
             """
         ),
         newest_by="updated_at",
+        happened="date",
     ),
     "credit_notes": TableSpec(
         "Credit notes: for changes in the middle of a term, and for money given back",
@@ -96,6 +98,7 @@ TABLES: dict[str, TableSpec] = {
             """
         ),
         newest_by="updated_at",
+        happened="date",
     ),
     "credit_note_lines": _lines("credit_note_id", "Every line of every credit note"),
     "invoices": TableSpec(
@@ -124,6 +127,7 @@ TABLES: dict[str, TableSpec] = {
             """
         ),
         newest_by="updated_at",
+        happened="date",
     ),
     "invoice_lines": _lines("invoice_id", "Every line of every closed invoice"),
     "subscriptions": TableSpec(

@@ -23,6 +23,7 @@ from typing import Any
 import dlt
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 from dlt.common.schema.exceptions import DataValidationError
 from dlt.common.schema.typing import TSchemaContractDict
 from dlt.extract import DltResource, DltSource
@@ -59,7 +60,9 @@ class TableSpec:
     `is_unique`: a first load has no two rows with one key, so that nobody needs to look for them. `fills`:
     the contract tables whose rows these are, one for one, so that a company's own fields can reach them;
     `custom`: the JSON column that holds such fields, None where each is a column. `told_by`: the table whose
-    rows in the warehouse decide what of this one is read.
+    rows in the warehouse decide what of this one is read. `happened`: of events and invoices, the column with
+    their moment, by which the source can be asked for a month of them. `part_of`: the table that has the
+    moment of what a row is a part of, and the column with that one's key.
     """
 
     description: str
@@ -72,15 +75,28 @@ class TableSpec:
     fills: tuple[str, ...] = ()
     custom: str | None = None
     told_by: str | None = None
+    happened: str | None = None
+    part_of: tuple[str, str] | None = None
 
 
 @dataclass
 class TableReport:
-    """Rows read from the source, rows written, rows the table has now."""
+    """Rows read from the source, rows written, rows the table has now.
+
+    `moments`: of a table with `happened`, when what the rows written tell of happened.
+    """
 
     extracted: int = 0
     loaded: int = 0
     total: int = 0
+    moments: list[pa.ChunkedArray] = field(default_factory=list)
+
+    def by_month(self, timezone: str) -> dict[str, int]:
+        """Rows written by the first day (ISO 8601) of the month that they are of, in a time zone."""
+        kind = pa.timestamp("us", timezone)
+        local = pa.chunked_array([part.cast(kind) for some in self.moments for part in some.chunks], kind)
+        counted = pc.value_counts(pc.strftime(local.drop_null(), "%Y-%m-01")).to_pylist()
+        return {one["values"]: one["counts"] for one in counted}
 
 
 @dataclass
@@ -90,6 +106,7 @@ class LoadReport:
     source: str
     tables: dict[str, TableReport] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    is_first: bool = False
 
 
 #: Raw table, of sources whose API can count: how many rows of a table the source itself says it has.
@@ -107,11 +124,13 @@ class _Counter:
     def __init__(self) -> None:
         self.tables: dict[str, TableReport] = {}
         self.at_source: list[dict[str, Any]] = []
+        self.kept: dict[str, set[str]] = {}  # of an exact backfill, the keys of what it asks for
 
     def clear(self) -> None:
         """Begin anew."""
         self.tables.clear()
         self.at_source.clear()
+        self.kept.clear()
 
     def table(self, name: str) -> TableReport:
         return self.tables.setdefault(name, TableReport())
@@ -180,19 +199,28 @@ def counts(_state: State) -> Batches:
     yield [row for row in _counter.at_source if not changes.is_frozen(row["table_name"])]
 
 
+def has_loaded(config: SourceConfig, home: Home) -> bool:
+    """Whether the warehouse has a good load of the source."""
+    return writing.has_loaded(home, f"raw_{config.name}")
+
+
 def load_source(
     config: SourceConfig, as_of: datetime, home: Home, backfill: changes.Backfill | None = None
 ) -> LoadReport:
     """Load everything new of one source into `raw_<name>`; on any fault nothing of it is half-loaded.
 
     In: `backfill`, what is to be read again although it was loaded. Raises `UserError`; if it is for a table
-    whose column changed its type, that table is as it was and the others are loaded.
+    whose column changed its type, that table is as it was and the others are loaded. An exact backfill is not
+    a load of the source, which is as fresh as it was before.
     """
+    is_exact = backfill is not None and backfill.is_exact
     _configure_dlt()
     pipeline: dlt.Pipeline | None = None
     try:
         pipeline = writing.pipeline(config, home, raw_tables(config))
         is_first = not writing.has_loaded(home, pipeline.dataset_name)
+        if is_first and is_exact:
+            raise UserError(f"source {config.name!r} was never loaded: run the whole pipeline first")
         if is_first:  # of a warehouse deleted since, its mark may still be there
             home.loaded(config.name).unlink(missing_ok=True)
         with _Heard(config.name) as heard:
@@ -200,12 +228,14 @@ def load_source(
         writing.write(pipeline)
         if is_first:
             writing.keep_one(home, pipeline.dataset_name, raw_tables(config))
-        home.loaded(config.name).parent.mkdir(exist_ok=True)
-        home.loaded(config.name).touch()
+        if not is_exact:
+            home.loaded(config.name).parent.mkdir(exist_ok=True)
+            home.loaded(config.name).touch()
         shutil.rmtree(home.quarantine / config.name, ignore_errors=True)
         if frozen:
             raise UserError(_frozen(config.name, frozen, home))
-        return LoadReport(config.name, _totals(home, pipeline.dataset_name, source), heard.messages)
+        totals = _totals(home, pipeline.dataset_name, source)
+        return LoadReport(config.name, totals, heard.messages, is_first)
     except Exception as exc:
         if any(isinstance(cause, KeyboardInterrupt) for cause in chain(exc)):
             raise KeyboardInterrupt from None  # what dlt makes of Ctrl-C is an ordinary exception too
@@ -234,8 +264,9 @@ def _extract(
     module = importlib.import_module(f"ingestion.{config.type}")
     tables = raw_tables(config)
     frozen: dict[str, TypeFlipError] = {}
+    others = _others(tables, backfill) if backfill is not None and backfill.is_exact else frozenset()
     while True:
-        still = frozenset(frozen) | {spec.told_by for name in frozen if (spec := tables[name]).told_by}
+        still = others | {*frozen} | {spec.told_by for name in frozen if (spec := tables[name]).told_by}
         _counter.clear()
         source = module.source(config, as_of)
         if is_first:
@@ -254,6 +285,12 @@ def _extract(
             writing.restore(pipeline)
         finally:
             gc.unfreeze()
+
+
+def _others(tables: Mapping[str, TableSpec], backfill: changes.Backfill) -> frozenset[str]:
+    """The tables that an exact backfill leaves as they are."""
+    parts = {name for name, spec in tables.items() if spec.part_of and spec.part_of[0] == backfill.table}
+    return frozenset(tables.keys() - parts - {backfill.table})
 
 
 def _resource(name: str, spec: TableSpec, feed: Feed) -> DltResource:
@@ -298,13 +335,28 @@ def _changed(name: str, spec: TableSpec, batches: Batches) -> Iterator[pa.Table]
     announced: set[str] = set()
     seen: list[pa.Table] = []
     for batch in batches:
-        typed = to_arrow(name, spec.columns, batch, spec.ignored, announced)
+        typed = _asked_for(name, spec, to_arrow(name, spec.columns, batch, spec.ignored, announced))
         count.extracted += typed.num_rows
         if spec.complete:
             seen.append(typed.select(list(spec.primary_key)))
         yield from _pass_on(name, spec, typed)
-    if spec.complete:
+    if spec.complete and changes.exact() is None:
         yield from _pass_on(name, spec, deleted(name, spec, seen))
+
+
+def _asked_for(name: str, spec: TableSpec, typed: pa.Table) -> pa.Table:
+    """What an exact backfill asks for of rows that were read; all of them in any other load."""
+    asked = changes.exact()
+    if asked is None:
+        return typed
+    if spec.part_of is not None:
+        parent, column = spec.part_of
+        return typed.filter(pc.is_in(typed[column], pa.array(_counter.kept.get(parent, ()), pa.string())))
+    moments = typed[spec.happened]
+    inside = pc.and_(pc.greater_equal(moments, asked.since), pc.less(moments, asked.until))
+    kept = typed.filter(inside)
+    _counter.kept.setdefault(name, set()).update(kept[spec.primary_key[0]].to_pylist())
+    return kept
 
 
 def _pass_on(name: str, spec: TableSpec, typed: pa.Table) -> Iterator[pa.Table]:
@@ -313,6 +365,8 @@ def _pass_on(name: str, spec: TableSpec, typed: pa.Table) -> Iterator[pa.Table]:
     changed = changes.drop_unchanged(name, spec.primary_key, changes.with_hash(typed))
     if changed.num_rows:
         _counter.table(name).loaded += changed.num_rows
+        if spec.happened is not None:
+            _counter.table(name).moments.append(changed[spec.happened])
         yield _finished(changed, spec)
 
 

@@ -31,7 +31,7 @@ from requests.auth import AuthBase
 from requests.exceptions import ChunkedEncodingError, ConnectionError, Timeout
 
 from settings.config import SourceConfig
-from settings.errors import UserError
+from settings.errors import OutageError, UserError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAX_ATTEMPTS = 5
@@ -194,12 +194,16 @@ def is_loopback(base_url: str | None) -> bool:
 
 
 def explain(exc: BaseException, source: str) -> UserError:
-    """One clear message for whatever went wrong while talking to a vendor: source, path, cause and fix."""
+    """One clear message for whatever went wrong while talking to a vendor: source, path, cause and fix.
+
+    An `OutageError` if it may go by itself.
+    """
     for cause in chain(exc):
         if isinstance(cause, UserError):
-            return UserError(placed(str(cause), source))
+            return type(cause)(placed(str(cause), source))
         if isinstance(cause, HTTPError) and cause.response is not None:
-            return UserError(_explain_status(cause.response, source))
+            passes = cause.response.status_code == 429 or cause.response.status_code >= 500
+            return (OutageError if passes else UserError)(_explain_status(cause.response, source))
         if isinstance(cause, BadAnswerError):
             return UserError(
                 f"source {source!r}: the answer at {cause.path} cannot be used: {cause.problem}. "
@@ -209,7 +213,7 @@ def explain(exc: BaseException, source: str) -> UserError:
             url = getattr(getattr(cause, "request", None), "url", None) or ""
             parts = urlparse(url)
             problem = "did not answer in time" if isinstance(cause, Timeout) else "cannot be reached"
-            return UserError(
+            return OutageError(
                 f"source {source!r}: {parts.scheme}://{parts.netloc} {problem} ({parts.path}). "
                 f"Check base_url under [sources.{source}], the network, and that the server is up"
             )

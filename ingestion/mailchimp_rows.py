@@ -175,6 +175,7 @@ TABLES: dict[str, TableSpec] = {
         },
         _ABOUT_CONTACT | {"ip", "_links"},
         told_by="reports",
+        happened="occurred_at",
     ),
     "unsubscribes": _spec(
         "Who unsubscribed in answer to what",

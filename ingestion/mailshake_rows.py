@@ -103,11 +103,19 @@ TABLES: dict[str, TableSpec] = {
         fills=("recipients",),
         custom="fields",
     ),
-    "sent": _spec("E-mails sent", _EVENT),
-    "opens": _spec("Opens, repeated ones included", {**_EVENT, "is_duplicate": "bool"}),
-    "clicks": _spec("Clicks, repeated ones included", {**_EVENT, "is_duplicate": "bool", "link": "text"}),
+    "sent": _spec("E-mails sent", _EVENT, happened="action_date"),
+    "opens": _spec(
+        "Opens, repeated ones included", {**_EVENT, "is_duplicate": "bool"}, happened="action_date"
+    ),
+    "clicks": _spec(
+        "Clicks, repeated ones included",
+        {**_EVENT, "is_duplicate": "bool", "link": "text"},
+        happened="action_date",
+    ),
     "replies": _spec(
-        "Replies of every type: people's, automatic ones, bounces, unsubscribes", {**_EVENT, "code": "text"}
+        "Replies of every type: people's, automatic ones, bounces, unsubscribes",
+        {**_EVENT, "code": "text"},
+        happened="action_date",
     ),
     "leads": _spec(
         "Leads of Lead Catcher",

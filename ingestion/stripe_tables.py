@@ -66,6 +66,7 @@ TABLES: dict[str, TableSpec] = {
             bigint="subtotal discount tax total amount_paid amount_due attempt_count",
             timestamp="created period_start period_end due_date finalized_at paid_at voided_at",
         ),
+        happened="created",
     ),
     "invoice_lines": TableSpec(
         "Every line of every invoice",
@@ -77,11 +78,13 @@ TABLES: dict[str, TableSpec] = {
             bool="is_proration",
             timestamp="period_start period_end",
         ),
+        part_of=("invoices", "invoice_id"),
     ),
     "invoice_payments": TableSpec(
         "Which payment intents (or, before those, charges) pay which invoice",
         ("invoice_id", "payment_id"),
         _columns("invoice_id payment_id kind"),
+        part_of=("invoices", "invoice_id"),
     ),
     "discounts": TableSpec(
         "Coupons applied to customers and subscriptions, ended ones included",
@@ -101,15 +104,18 @@ TABLES: dict[str, TableSpec] = {
             bigint="amount amount_refunded",
             timestamp="created",
         ),
+        happened="created",
     ),
     "refunds": TableSpec(
         "Money sent back on charges",
         _KEY,
         _columns("id charge_id payment_intent_id currency status", bigint="amount", timestamp="created"),
+        happened="created",
     ),
     "credit_notes": TableSpec(
         "Credit notes on invoices",
         _KEY,
         _columns("id invoice_id customer_id currency status", bigint="amount", timestamp="created voided_at"),
+        happened="created",
     ),
 }

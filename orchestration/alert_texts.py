@@ -12,11 +12,13 @@ from orchestration import reading
 from orchestration.alert_delivery import Alert
 from orchestration.environment import Environment
 from orchestration.gates import read_verdict
+from orchestration.keys import PUBLISHED
 from settings.errors import UserError
 
 #: Whose it is when an asset has no owner: what is technical.
 NO_OWNER = "data_engineering"
 TEAM = "team:"
+PUBLISHED_ALL_THE_SAME = "The marts are published all the same, out of what was loaded last."
 #: Of a step that writes many assets, how many are named; of a cause, how much is said.
 MOST_NAMED, MOST_SAID = 3, 1500
 
@@ -72,7 +74,8 @@ def failure(
         f"{run.job_name} failed: {what}",
         "\n\n".join(
             [
-                f"{environment.config.company.name}: a run of {run.job_name} failed.",
+                f"{environment.config.company.name}: a run of {run.job_name} failed. "
+                + (PUBLISHED_ALL_THE_SAME if PUBLISHED in written else "What was published stays."),
                 *parts,
                 f"{environment.config.alerts.ui_url}/runs/{run_id}",
             ]
@@ -136,8 +139,8 @@ def _cause(error: Any) -> str | None:
         return None
     last = error
     while error is not None:
-        if error.cls_name == UserError.__name__:
-            said = str(error.message).split(": ", 1)[1].strip()
+        kind, _, said = str(error.message).strip().partition(": ")
+        if kind.startswith(f"{UserError.__module__}."):
             return said if len(said) <= MOST_SAID else f"{said[:MOST_SAID]} ..."
         last, error = error, error.cause
     if last.cls_name in ("DagsterExecutionInterruptedError", KeyboardInterrupt.__name__):

@@ -110,6 +110,9 @@ def run(
         ),
     ] = None,
     reason: Annotated[str | None, typer.Option(help="With --accept: why.")] = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Build every model, even of what has not changed.")
+    ] = False,
     config: ConfigOption = None,
     format: ReportOption = ReportFormat.table,
 ) -> None:
@@ -120,11 +123,14 @@ def run(
     from orchestration.accepting import accepting_tags
     from orchestration.environment import load_environment
     from orchestration.scope import scope
+    from orchestration.unchanged import REBUILD_TAG
 
     environment = load_environment(config)
     asked = scope(environment, source, table, since, until)
-    accepted = accepting_tags(accept or [], reason)
-    report = pipeline_screen.run_watched(environment, Console(file=sys.stderr), asked, accepted)
+    tags = accepting_tags(accept or [], reason)
+    if rebuild:
+        tags[REBUILD_TAG] = "yes"
+    report = pipeline_screen.run_watched(environment, Console(file=sys.stderr), asked, tags)
     if format is ReportFormat.table:
         pipeline_screen.show(environment, report, Console())
     else:
@@ -132,6 +138,10 @@ def run(
     for warning in report.warnings:
         typer.echo(f"revops: warning: {warning}", err=True)
     if report.status == "failed":
+        if report.is_published:
+            report.errors.append(
+                "The marts are published all the same, with that source as of its last good load"
+            )
         raise UserError("\n".join(report.errors))
     if report.status == "held":
         raise HeldError

@@ -1,27 +1,24 @@
 """dbt inside the graph: its models as assets, its tests as asset checks."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from graphlib import TopologicalSorter
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
-from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
+from orchestration.dbt_build import build
 from orchestration.dbt_manifest import read_manifest
-from orchestration.dbt_process import DBT, DbtProcess
+from orchestration.dbt_process import DBT
 from orchestration.dbt_variables import variables
 from orchestration.environment import Environment
 from orchestration.keys import raw_key
 from orchestration.steps import POOL, WRITER
-from settings.errors import UserError
 from settings.vendors import FILES
 
 #: Silos, identity and core; then, with the gates between, the marts.
 FOUNDATION = ("staging", "contract", "identity", "core")
 MARTS = ("marts",)
-UNIT_TESTS = "unit_test"  # they test the models, not the data: `make test` runs them
 
 
 class Translator(DagsterDbtTranslator):
@@ -33,7 +30,7 @@ class Translator(DagsterDbtTranslator):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(settings=DagsterDbtTranslatorSettings(enable_source_metadata=False))
-        self._environment = environment
+        self._sources = variables(environment, None)["sources"]
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """Schema and table, as in the warehouse."""
@@ -58,13 +55,13 @@ class Translator(DagsterDbtTranslator):
         node = self.get_resource_props(manifest, unique_id)
         if node["resource_type"] != "source" or node["source_name"] == "gaps":
             return [self.get_asset_key(node)]
-        return source_keys(self._environment, node["source_name"], node["name"])
+        return source_keys(self._sources, node["source_name"], node["name"])
 
 
-def source_keys(environment: Environment, vendor: str, table: str) -> list[dg.AssetKey]:
-    """The raw tables that a dbt source's table stands for."""
+def source_keys(sources: Sequence[Mapping[str, Any]], vendor: str, table: str) -> list[dg.AssetKey]:
+    """The raw tables that a dbt source's table stands for. In: the sources as dbt is told of them."""
     found = []
-    for source in variables(environment, None)["sources"]:
+    for source in sources:
         name = table.removeprefix(f"{source['silo']}__") if vendor == FILES else table
         if source["type"] == vendor and (vendor != FILES or (name != table and name in source["tables"])):
             found.append(raw_key(source["name"], name))
@@ -75,67 +72,58 @@ def used_raw_tables(environment: Environment) -> set[dg.AssetKey]:
     """Raw tables that some model reads."""
     manifest = read_manifest(environment.home)
     used = {one for node in manifest["nodes"].values() for one in node["depends_on"]["nodes"]}
+    sources = variables(environment, None)["sources"]
     return {
         key
         for unique_id, source in manifest["sources"].items()
         if unique_id in used
-        for key in source_keys(environment, source["source_name"], source["name"])
+        for key in source_keys(sources, source["source_name"], source["name"])
     }
 
 
 def build_assets(environment: Environment) -> list[dg.AssetsDefinition]:
     """The two halves of the dbt project, between which the gates stand."""
     manifest = read_manifest(environment.home)
-    return [
-        # A test that also reads a mart waits for the second half.
-        _half(environment, manifest, "models", FOUNDATION, "cautious"),
-        _half(environment, manifest, "marts", MARTS, "eager"),
-    ]
+    return [_half(environment, manifest, "models", FOUNDATION), _half(environment, manifest, "marts", MARTS)]
 
 
 def _half(
-    environment: Environment, manifest: Mapping[str, Any], name: str, folders: Sequence[str], tests: str
+    environment: Environment, manifest: Mapping[str, Any], name: str, folders: Sequence[str]
 ) -> dg.AssetsDefinition:
     translator = Translator(environment)
     # A company of files alone has no staging models.
     present = {node["fqn"][1] for node in manifest["nodes"].values()}
-    select = [f"fqn:{folder}" for folder in folders if folder in present]
 
     @dbt_assets(
         manifest=manifest,
-        select=" ".join(select),
+        select=" ".join(f"fqn:{folder}" for folder in folders if folder in present),
         name=name,
         dagster_dbt_translator=translator,
         required_resource_keys={WRITER, DBT},
         pool=POOL,
     )
-    def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        dbt: DbtProcess = context.resources.dbt
-        target = environment.home.dbt
-        (target / "run_results.json").unlink(missing_ok=True)
-        command = ["build", "--exclude-resource-type", UNIT_TESTS, "--indirect-selection", tests]
-        for event in dbt.run([*command, "--select", *select]):
-            message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
-            yield from message.to_default_asset_events(manifest, translator, context, target)
-        if not dbt.succeeded:
-            raise UserError(_failure(name, target, manifest, dbt.errors))
+    def build_half(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        yield from build(context, environment, manifest, translator, _nodes(manifest, folders))
 
-    return build
+    return build_half
 
 
-def _failure(name: str, target: Path, manifest: Mapping[str, Any], errors: Sequence[str]) -> str:
-    """Which models and tests went wrong, and what the database said."""
-    results = target / "run_results.json"
-    found = []
-    if results.exists():
-        for result in json.loads(results.read_text(encoding="utf-8"))["results"]:
-            if result["status"] in ("error", "fail"):
-                node = manifest["nodes"].get(result["unique_id"], {})
-                where = node.get("original_file_path", result["unique_id"])
-                said = " ".join((result["message"] or "").split())
-                found.append(f"  - {node.get('name', result['unique_id'])} ({where}): {said}")
-    listed = "\n".join(found or [f"  - {error}" for error in errors] or ["  - dbt ended without a word"])
-    return (
-        f"dbt could not build the {name}; the published marts are as they were:\n{listed}\n"
-        "A failed test means the data breaks a model's rule: mend the data or the model, and run again"
-    )
+def _nodes(manifest: Mapping[str, Any], folders: Sequence[str]) -> list[str]:
+    """The models of some folders, each after what it reads, and the tests that can run after them."""
+    nodes = manifest["nodes"]
+    order = TopologicalSorter({name: node["depends_on"]["nodes"] for name, node in nodes.items()})
+    half, later = [], set()
+    for name in order.static_order():
+        if name in nodes and nodes[name]["resource_type"] == "model":
+            if nodes[name]["config"]["materialized"] == "ephemeral":
+                continue
+            if nodes[name]["fqn"][1] in folders:
+                half.append(name)
+            elif nodes[name]["fqn"][1] in MARTS:
+                later.add(name)
+    tests = []
+    for name, node in nodes.items():
+        read = {*node["depends_on"]["nodes"]}
+        if node["resource_type"] == "test" and read.intersection(half) and not read & later:
+            tests.append(name)
+    return half + tests

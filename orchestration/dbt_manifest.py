@@ -20,6 +20,9 @@ from orchestration.environment import Environment
 from settings.errors import UserError
 from settings.paths import DBT_PROJECT, Home
 
+#: The KPI definitions, beside the manifest.
+KPIS = "kpis.json"
+
 
 def manifest_file(home: Home) -> Path:
     """Where the manifest of the present configuration lies."""
@@ -30,26 +33,26 @@ def build_manifest(environment: Environment) -> None:
     """Make the manifest what the dbt project and revops.toml say; costs nothing if it is so already."""
     fingerprint = _fingerprint(environment)
     manifest = manifest_file(environment.home)
-    stamp = manifest.with_name("fingerprint")
+    stamp = _stamp(environment.home)
     if manifest.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == fingerprint:
         return
     manifest.parent.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
     given = json.dumps(variables(environment, None))
-    command = [
-        *(sys.executable, "-c", "from dbt.cli.main import cli; cli()"),
-        "--no-use-colors",
-        "parse",
-        "--no-partial-parse",
-        "--vars",
-        given,
-        "--target-path",
-        str(manifest.parent),
-    ]
+    command = [sys.executable, "-m", "orchestration.dbt_graph", given, str(manifest.parent)]
     done = subprocess.run(command, cwd=DBT_PROJECT, env=dbt_environment(), capture_output=True, text=True)
     if done.returncode:
         raise UserError(f"the dbt project cannot be read:\n{done.stdout.strip() or done.stderr.strip()}")
     stamp.write_text(fingerprint, encoding="utf-8")
+
+
+def manifest_fingerprint(home: Home) -> str:
+    """What the manifest was built of: the project's code, dbt's version and what revops.toml tells dbt."""
+    return _stamp(home).read_text(encoding="utf-8")
+
+
+def _stamp(home: Home) -> Path:
+    return manifest_file(home).with_name("fingerprint")
 
 
 def _fingerprint(environment: Environment) -> str:
@@ -68,6 +71,14 @@ def read_manifest(home: Home) -> dict[str, Any]:
         raise UserError(f"{path} does not exist. Start with `revops run` or `revops ui`, which build it")
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return manifest
+
+
+def kpi_definitions(environment: Environment) -> list[dict[str, Any]]:
+    """Rows of `marts.kpi_definitions` in their order, of the KPIs that the configured silos give."""
+    rows = json.loads(manifest_file(environment.home).with_name(KPIS).read_text(encoding="utf-8"))
+    silos = {*environment.config.silos}
+    found = [row for row in rows if silos.issuperset(row["silos"].split(", "))]
+    return sorted(found, key=lambda row: row["position"])
 
 
 def dbt_environment() -> dict[str, str]:

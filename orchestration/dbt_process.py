@@ -1,4 +1,4 @@
-"""The dbt process of a run: started with the run, so that it is ready when the sources are loaded."""
+"""The dbt process of a run: started with it if it is likely to be needed, and then ready after the loads."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from orchestration import unchanged
 from orchestration.dbt_manifest import dbt_environment, manifest_file
 from orchestration.dbt_variables import variables
 from orchestration.environment import Environment
@@ -24,18 +26,28 @@ class DbtProcess:
     """dbt, waiting for commands."""
 
     def __init__(self, given: dict[str, Any], parsed: Path) -> None:
-        """Start it, with the models' variables and the graph's parse; it imports while others work."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "orchestration.dbt_worker", json.dumps(given)],
+        """In: the models' variables, and the graph's parse."""
+        self._given = given
+        self._parsed = parsed
+        self.succeeded = False
+        self.errors: list[str] = []
+
+    def start(self) -> None:
+        """Let it import and parse, while others work; without this it begins with the first command."""
+        self._process  # noqa: B018
+
+    @cached_property
+    def _process(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "orchestration.dbt_worker", json.dumps(self._given)],
             cwd=DBT_PROJECT,
-            env=dbt_environment() | {"PYTHONUNBUFFERED": "1", "DBT_PARTIAL_PARSE_FILE_PATH": str(parsed)},
+            env=dbt_environment()
+            | {"PYTHONUNBUFFERED": "1", "DBT_PARTIAL_PARSE_FILE_PATH": str(self._parsed)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self.succeeded = False
-        self.errors: list[str] = []
 
     def run(self, arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Run one command; yields dbt's events.
@@ -64,6 +76,8 @@ class DbtProcess:
 
     def end(self) -> None:
         """Let it go, whatever it is doing: it must not write once the run is over."""
+        if "_process" not in vars(self):
+            return
         self._process.terminate()
         try:
             self._process.wait(10)
@@ -85,8 +99,11 @@ def dbt_process(environment: Environment) -> dg.ResourceDefinition:
 
     @dg.resource(description="dbt, parsed and waiting.", required_resource_keys={WRITER})
     def start(context: dg.InitResourceContext) -> Iterator[DbtProcess]:
-        given = variables(environment, instant_of_run(context, environment))
-        process = DbtProcess(given, manifest_file(environment.home).with_name("partial_parse.msgpack"))
+        instant = instant_of_run(context, environment)
+        parsed = manifest_file(environment.home).with_name("partial_parse.msgpack")
+        process = DbtProcess(variables(environment, instant), parsed)
+        if not unchanged.is_likely(environment.home, instant):
+            process.start()
         try:
             yield process
         finally:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ import dagster as dg
 
 from expectations.catalogue import GATES, SAMPLE_COLUMNS, Gate
 from expectations.engine import GateReport, GateResult, run_gates
+from orchestration import markdown
 from orchestration.accepting import acceptance_of
 from orchestration.environment import DOCS_ADDRESS, Environment
 from orchestration.keys import REGISTER
@@ -92,15 +92,10 @@ def _result(result: GateResult) -> dg.AssetCheckResult:
 
 
 def _as_markdown(rows: Sequence[Mapping[str, str | None]]) -> str:
-    """A table; whatever a vendor's value holds, it stays in its cell and is text."""
     shown = [name for name in SAMPLE_COLUMNS if any(row[name] for row in rows)]
-    cells = [[_cell(row[name] or "") for name in shown] for row in rows]
-    lines = [[SAMPLE_COLUMNS[name] for name in shown], ["---"] * len(shown), *cells]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cell(value: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>|#!])", r"\\\1", " ".join(value.split()))
+    return markdown.table(
+        [SAMPLE_COLUMNS[name] for name in shown], ([row[name] for name in shown] for row in rows)
+    )
 
 
 def write_verdict(home: Home, report: GateReport, instant: datetime) -> None:

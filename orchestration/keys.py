@@ -6,6 +6,7 @@ import dagster as dg
 
 REGISTER = dg.AssetKey(["gaps", "register"])
 PUBLISHED = dg.AssetKey(["published", "marts"])
+VALUES, DEFINITIONS = dg.AssetKey(["marts", "kpi_values"]), dg.AssetKey(["marts", "kpi_definitions"])
 
 
 def api_key(source: str) -> dg.AssetKey:
@@ -16,3 +17,8 @@ def api_key(source: str) -> dg.AssetKey:
 def raw_key(source: str, table: str) -> dg.AssetKey:
     """A table as the vendor sent it."""
     return dg.AssetKey([f"raw_{source}", table])
+
+
+def kpi_key(kpi: str) -> dg.AssetKey:
+    """A KPI as it is published."""
+    return dg.AssetKey(["kpis", kpi])

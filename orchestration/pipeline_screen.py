@@ -14,11 +14,11 @@ from orchestration.scope import Scope
 
 
 def run_watched(
-    environment: Environment, console: Console, scope: Scope | None, accepted: Mapping[str, str]
+    environment: Environment, console: Console, scope: Scope | None, tags: Mapping[str, str]
 ) -> RunReport:
     """Run the pipeline as `orchestration.run` does, with a progress bar a step."""
     with screens.progress(console) as tell:
-        return run(environment, tell, scope, accepted)
+        return run(environment, tell, scope, tags)
 
 
 def show(environment: Environment, report: RunReport, console: Console) -> None:
@@ -27,11 +27,11 @@ def show(environment: Environment, report: RunReport, console: Console) -> None:
         console = Console(width=200)
     if report.sources:
         console.print(screens.loaded(report.sources))
-    if report.status == "failed":
+    if not report.is_published:
         return
     console.print(screens.gaps_by_severity(report.gates))
     current = environment.home.marts / "current.duckdb"
-    if report.status == "held":
+    if report.holding:
         held = ", ".join(reading.held_kpis(environment.home))
         said = "[bold red]Held at their last good value, as not to be trusted now:[/bold red]"
         console.print(said, held, soft_wrap=True)
@@ -55,8 +55,8 @@ def summary(environment: Environment, report: RunReport) -> dict[str, Any]:
         "gates": report.gates,
         "warnings": report.warnings,
         "errors": report.errors,
-        "kpis": _headline_rows(environment) if report.status != "failed" else [],
-        "held": reading.held_kpis(environment.home) if report.status == "held" else [],
+        "kpis": _headline_rows(environment) if report.is_published else [],
+        "held": reading.held_kpis(environment.home) if report.holding else [],
         "marts": str(environment.home.marts / "current.duckdb"),
         "data_docs": str(environment.home.data_docs),
         "parquet": str(environment.home.marts / "parquet"),

@@ -15,7 +15,7 @@ from typing import Any
 from orchestration.dbt_manifest import build_manifest
 from orchestration.environment import Environment, prepare_folders
 from orchestration.scope import Scope
-from settings.errors import UserError
+from settings.errors import OutageError, UserError
 from settings.lock import run_lock
 
 #: Dagster captures what steps print with processes of its own, which Ctrl-C would reach and make noise.
@@ -31,9 +31,10 @@ Watcher = Callable[[str, str, int], None]
 
 @dataclass
 class RunReport:
-    """How a run went: `status` is done, held or failed."""
+    """How a run went: `status` is done, held or failed. A failed one may have published: all but a source."""
 
     status: str
+    is_published: bool = False
     as_of: str | None = None
     seconds: float = 0.0
     #: source -> table -> rows read, loaded, in all
@@ -67,11 +68,11 @@ def run(
     environment: Environment,
     watch: Watcher,
     scope: Scope | None = None,
-    accepted: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> RunReport:
     """The whole pipeline once, or with `scope` all of it but the loads of the other sources.
 
-    `accepted` are the tags that say which gaps hold nothing back, of `orchestration.accepting`.
+    In: `tags` of the run, which say what else is asked for (`orchestration.accepting`, `.unchanged`).
     Raises `UserError` for what stops it before it begins; what goes wrong in a step is in the report.
     """
     started = time.monotonic()
@@ -84,7 +85,7 @@ def run(
             build_manifest(environment)
             imports.join()
             watch("prepare", "ends", 1)
-            report = _execute(environment, watch, scope, accepted or {})
+            report = _execute(environment, watch, scope, tags or {})
     report.seconds = time.monotonic() - started
     return report
 
@@ -101,14 +102,18 @@ def _import_aside(module: str) -> threading.Thread:
 
 
 def _execute(
-    environment: Environment, watch: Watcher, scope: Scope | None, accepted: Mapping[str, str]
+    environment: Environment, watch: Watcher, scope: Scope | None, tags: Mapping[str, str]
 ) -> RunReport:
     import dagster as dg
+    from dagster._core.definitions.job_base import InMemoryJob
+    from dagster._core.execution.execute_in_process import core_execute_in_process
     from dagster._core.instance.ref import InstanceRef
 
+    from orchestration.dbt_build import BUILT
     from orchestration.definitions import JOB, build
     from orchestration.gates import read_verdict
     from orchestration.ingest import WARNINGS
+    from orchestration.publication import PUBLISH
 
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     run_id = str(uuid.uuid4())
@@ -123,19 +128,23 @@ def _execute(
         ) as instance,
     ):
         job = build(environment).resolve_job_def(JOB)
-        selected = None
+        selected = job.asset_layer.selected_asset_keys
         if scope is not None:
             others = {f"raw_{name}" for name in environment.config.sources if name != scope.source}
-            selected = [key for key in job.asset_layer.selected_asset_keys if key.path[0] not in others]
+            selected = {key for key in selected if key.path[0] not in others}
+            job = job.get_subset(asset_selection=selected)
         tables = {node.name: len(node.definition.output_defs) for node in job.nodes}
-        instance.add_event_listener(run_id, lambda entry: _tell(entry.dagster_event, tables, watch))
-        result = job.execute_in_process(
-            instance=instance,
-            run_id=run_id,
-            raise_on_error=False,
-            asset_selection=selected,
-            tags={**accepted, **(scope.tags() if scope is not None else {})},
+        instance.add_event_listener(run_id, lambda entry: _tell(entry, tables, BUILT, watch))
+        # Not `job.execute_in_process`: it puts an executor of its own in the place of the job's.
+        result = core_execute_in_process(
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            job=InMemoryJob(job_def=job),
+            instance=instance,
+            output_capturing_enabled=False,
+            raise_on_error=False,
+            run_tags={**tags, **(scope.tags() if scope is not None else {})},
+            run_id=run_id,
+            asset_selection=frozenset(selected),
         )
     report = RunReport("done" if result.success else "failed")
     for event in result.all_events:
@@ -143,25 +152,31 @@ def _execute(
             report.errors.append(_reason(event.step_failure_data.error))
         elif event.is_failure and not report.errors:
             report.errors.append(_reason(getattr(event.event_specific_data, "error", None)))
+        elif event.is_step_success and event.step_key == PUBLISH:
+            report.is_published = True
         elif event.is_step_materialization:
-            _count(report, event.step_materialization_data.materialization)
+            found = event.step_materialization_data.materialization
+            _count(report, found.asset_key, found.metadata)
         elif event.is_asset_observation:
             observed = event.asset_observation_data.asset_observation
+            _count(report, observed.asset_key, observed.metadata)
             if WARNINGS in observed.metadata:  # dbt's steps observe things too
                 report.warnings += map(str, observed.metadata[WARNINGS].value)  # type: ignore[arg-type]
-    if result.success:
+    if report.is_published:
         verdict = read_verdict(environment.home)
         report.as_of = verdict["as_of"]
         report.gates = verdict["gates"]
-        report.status = "held" if report.holding else "done"
+        if result.success:
+            report.status = "held" if report.holding else "done"
     return report
 
 
-def _count(report: RunReport, materialization: Any) -> None:
-    schema, table = materialization.asset_key.path
-    if not schema.startswith("raw_"):
+def _count(report: RunReport, asset: Any, found: Mapping[str, Any]) -> None:
+    """What a load says of a raw table."""
+    schema, table = asset.path
+    if not schema.startswith("raw_") or "rows read" not in found:
         return
-    metadata = {name: value.value for name, value in materialization.metadata.items()}
+    metadata = {name: value.value for name, value in found.items()}
     report.sources.setdefault(schema.removeprefix("raw_"), {})[table] = {
         "read": metadata["rows read"],
         "loaded": metadata["rows loaded"],
@@ -169,12 +184,14 @@ def _count(report: RunReport, materialization: Any) -> None:
     }
 
 
-def _tell(event: Any, tables: dict[str, int], watch: Watcher) -> None:
+def _tell(entry: Any, tables: dict[str, int], built: str, watch: Watcher) -> None:
+    event = entry.dagster_event
+    if event is None and entry.step_key in tables and entry.user_message.startswith(built):
+        watch(entry.step_key, "writes", tables[entry.step_key])
     if event is None or event.step_key is None:
         return
     kinds = {
         "STEP_START": "starts",
-        "ASSET_MATERIALIZATION": "writes",
         "STEP_SUCCESS": "ends",
         "STEP_FAILURE": "fails",
     }
@@ -195,7 +212,7 @@ def _reason(error: Any) -> str:
     while error is not None:
         if error.cls_name in ("DagsterExecutionInterruptedError", KeyboardInterrupt.__name__):
             raise KeyboardInterrupt
-        if error.cls_name == UserError.__name__:
+        if error.cls_name in (UserError.__name__, OutageError.__name__):
             return str(error.message).split(": ", 1)[1].strip()
         last, error = error, error.cause
     if last is None:

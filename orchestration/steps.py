@@ -13,6 +13,8 @@ from settings.lock import run_lock
 
 WRITER = "writer"
 POOL = "warehouse"
+#: Dagster's runs wait for each other by the pool; for a run of the command line, so long.
+WAIT_SECONDS = 3600.0
 
 
 def writer(environment: Environment) -> dg.ResourceDefinition:
@@ -20,7 +22,7 @@ def writer(environment: Environment) -> dg.ResourceDefinition:
 
     @dg.resource(description="The right to write the warehouse; one run has it at a time.")
     def hold(context: dg.InitResourceContext) -> Iterator[None]:
-        with run_lock(environment.home, f"Dagster run {context.run_id}"):
+        with run_lock(environment.home, f"Dagster run {context.run_id}", WAIT_SECONDS):
             yield
 
     return hold

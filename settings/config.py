@@ -52,6 +52,8 @@ class Company(_Section):
     business_hours: str = "09:00-17:00"
     business_days: list[str] = list(WEEKDAYS[:5])
     as_of: datetime | date | None = None
+    #: Events and invoices since this month can be loaded again by month, in Dagster's UI.
+    history_from: date = Field(date(2020, 1, 1), strict=False)
     identity_overrides: Path | None = Field(
         None, strict=False
     )  # decisions about who is who; settings.overrides
@@ -109,6 +111,13 @@ class Company(_Section):
         if not isinstance(moment, date) or not 1970 <= moment.year < 2200:
             raise ValueError('write a day as "2026-10-31" or an instant as "2026-10-31T18:00:00Z"')
         return moment
+
+    @field_validator("history_from")
+    @classmethod
+    def _month(cls, value: date) -> date:
+        if value.day != 1 or not 1970 <= value.year < 2200:
+            raise ValueError('write the first day of a month, such as "2020-01-01"')
+        return value
 
     @property
     def as_of_instant(self) -> datetime | None:

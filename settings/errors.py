@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class UserError(Exception):
     """What is wrong, where, and how to mend it, in one message that stands alone and holds no secret."""
+
+
+class OutageError(UserError):
+    """The same, of what may pass by itself: a system that does not answer, is broken, or limits the rate."""

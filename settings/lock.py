@@ -16,17 +16,18 @@ from settings.paths import Home
 
 
 @contextmanager
-def run_lock(home: Home, holder: str) -> Iterator[None]:
+def run_lock(home: Home, holder: str, wait_seconds: float = 0) -> Iterator[None]:
     """Hold the folder's lock while in the block; a process that holds it may enter again.
 
-    In: `holder`, what the others shall be told is running. Raises `UserError` if another process holds it;
-    the operating system frees it when a holder dies.
+    In: `holder`, what the others shall be told is running; `wait_seconds`, how long to wait for another
+    process that holds it. Raises `UserError` if it still does then; the operating system frees the lock when
+    a holder dies.
     """
     home.root.mkdir(parents=True, exist_ok=True)
     lock = FileLock(home.lock, timeout=0, thread_local=False, is_singleton=True)
     note = home.lock.with_suffix(".holder")
     try:
-        lock.acquire()
+        lock.acquire(timeout=wait_seconds)
     except Timeout:
         raise UserError(
             f"another run is writing to {home.root}: {_described(note)}. "

@@ -38,6 +38,11 @@ class Home:
         return self.root / "dbt"
 
     @property
+    def built(self) -> Path:
+        """What each of dbt's models was built of last."""
+        return self.dbt / "built.json"
+
+    @property
     def dagster(self) -> Path:
         """Dagster's storage (DAGSTER_HOME)."""
         return self.root / "dagster"

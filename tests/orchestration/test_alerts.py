@@ -128,6 +128,9 @@ def test_a_failed_run_is_told_with_asset_cause_owner_and_link(watched: Watched, 
     )
     assert "amount = \"amont || '(e-mail address)'\"" in said
     assert "has no column 'amont'" in said
+    assert said.startswith(
+        "Sandbox Inc.: a run of revenue_pipeline failed. The marts are published all the same"
+    )
     (run_id,) = re.findall(rf"{UI}/runs/(\S+)$", said)
     with dg.DagsterInstance.from_config(str(watched.environment.home.dagster)) as instance:
         run = instance.get_run_by_id(run_id)
