@@ -29,6 +29,13 @@ class Webhook:
         found, self.received = self.received, []
         return found
 
+    @contextlib.contextmanager
+    def answering(self, status: int) -> Iterator[None]:
+        """Refuses what comes in while in the block."""
+        self.answers = status
+        yield
+        self.answers = 200
+
 
 @contextlib.contextmanager
 def webhook() -> Iterator[Webhook]:
