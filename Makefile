@@ -5,16 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-all lint ui bench docs lock browser
+.PHONY: run test test-all lint ui bench docs lock browser servers
 
 run: $(READY)
 	$(BIN)/revops run
 
-test: $(READY) browser
+test: $(READY) browser servers
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # As `test`, over every combination of vendors and more companies.
-test-all: $(READY) browser
+test-all: $(READY) browser servers
 	REVOPS_TEST_ALL=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Pages are tested in a real browser. Where none may be installed, their tests are skipped and say so.
@@ -22,6 +22,12 @@ browser:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 		|| { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
 		|| echo "There is no Chromium and it cannot be installed here: tests of pages are skipped"
+
+# What docs/production.md needs: its test starts them on ports and in a folder of its own.
+servers:
+	@{ ls /usr/lib/postgresql/*/bin/initdb || command -v initdb; } >/dev/null 2>&1 && PATH=$$PATH:/usr/sbin command -v nginx >/dev/null \
+		|| { test "$$(id -u)" = 0 && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql nginx >/dev/null; } \
+		|| echo "There is no PostgreSQL or nginx and they cannot be installed here: the test of docs/production.md is skipped"
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -49,4 +55,4 @@ docs: $(READY)
 
 # Needs uv, on a developer's machine only. Pins stay as they are; UPGRADE=--upgrade moves them on.
 lock:
-	uv pip compile pyproject.toml --extra dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(UPGRADE) -o requirements.lock
+	uv pip compile pyproject.toml --extra dev --extra production --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(UPGRADE) -o requirements.lock

@@ -463,6 +463,44 @@ def ui(
     serve(load_environment(config), port)
 
 
+@app.command()
+def prepare(config: ConfigOption = None) -> None:
+    """Make the state folder ready for Dagster's own commands, as a deployment does (docs/production.md)."""
+    from orchestration.dbt_manifest import build_manifest
+    from orchestration.environment import load_environment, prepare_folders
+
+    environment = load_environment(config)
+    prepare_folders(environment.home)
+    build_manifest(environment)
+    typer.echo(f"{environment.home.root} is ready for {environment.config.company.name}")
+
+
+@app.command()
+def alerts(
+    test: Annotated[bool, typer.Option("--test", help="Send a message to every address.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show on what alerts are sent, and to which kinds of address; with --test, whether they arrive."""
+    from orchestration.alert_delivery import HOW_TO, Alert, addresses, tried
+    from orchestration.environment import load_environment
+
+    environment = load_environment(config)
+    asked = environment.config.alerts
+    found = addresses(asked.ui_url)
+    if not test:
+        events = ", ".join(asked.events) or "nothing"
+        typer.echo(f"Alerts on: {events}. Links lead to {asked.ui_url}")
+        typer.echo(f"They go to: {', '.join(address.label for address in found) or f'nobody. {HOW_TO}'}")
+        return
+    body = f"{environment.config.company.name}: this is where alerts arrive.\n\n{asked.ui_url}"
+    refused = []
+    for address, why in tried(found, Alert("info", "A test of revops alerts", body)):
+        typer.echo(f"{address.label}: {'not sent' if why else 'sent'}")
+        refused += [f"address {address.label}: {why}"] if why else []
+    if refused:
+        raise UserError("\n".join(refused))
+
+
 @sandbox_app.command("serve")
 def sandbox_serve(config: ConfigOption = None) -> None:
     """Serve the fictional company's three APIs until interrupted."""

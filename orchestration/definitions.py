@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from orchestration import dbt, gates, ingest, publication, triggers
+from orchestration import alerts, dbt, gates, ingest, publication, triggers
 from orchestration.dbt_process import DBT, dbt_process
 from orchestration.environment import Environment, load_environment
 from orchestration.steps import WRITER, writer
@@ -27,7 +27,7 @@ def build(environment: Environment) -> dg.Definitions:
         assets=[*ingest.build_assets(environment), *map(triggers.when_stale, made)],
         jobs=triggers.jobs(environment),
         schedules=triggers.schedules(environment),
-        sensors=triggers.sensors(environment),
+        sensors=[*triggers.sensors(environment), *alerts.sensors(environment)],
         resources={WRITER: writer(environment), DBT: dbt_process(environment)},
         # One process: a step costs milliseconds, and the warehouse has one writer anyway. A load that failed
         # has yielded what was there before, and what depends on it goes on with that.

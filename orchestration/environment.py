@@ -25,6 +25,9 @@ QUIET = {
 #: Environment variable in which `revops ui` says where it serves the Data Docs.
 DOCS_ADDRESS = "REVOPS_DATA_DOCS"
 
+#: Environment variable that names another instance file than the project's dagster.yaml.
+INSTANCE_FILE = "REVOPS_DAGSTER_YAML"
+
 #: A run writes a new copy of the marts beside the old ones; less space than this and it does not begin.
 MIN_FREE_BYTES = 200 * 1024 * 1024
 
@@ -58,11 +61,15 @@ def load_environment(config: Path | None = None) -> Environment:
 
 
 def prepare_folders(home: Home) -> None:
-    """Make the state folder ready to be written to. Raises `UserError` if it cannot be, or is full."""
+    """Make the state folder ready to be written to, with the instance file that Dagster reads there.
+
+    Raises `UserError` if it cannot be, or is full, or if a deployment's own instance file is not there.
+    """
+    instance_file = _instance_file()
     try:
         for folder in (home.root, home.dagster, home.dbt, home.marts):
             folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(PROJECT / "dagster.yaml", home.dagster / "dagster.yaml")
+        _replace(home.dagster / "dagster.yaml", instance_file)
         free = shutil.disk_usage(home.root).free
     except OSError as exc:
         raise UserError(
@@ -77,3 +84,23 @@ def prepare_folders(home: Home) -> None:
             f"{home.root} has {free // 2**20} MB left and a run needs {needed // 2**20} MB. Nothing was "
             "changed; free space, or name a folder on another disk with REVOPS_HOME"
         )
+
+
+def _instance_file() -> bytes:
+    named = os.environ.get(INSTANCE_FILE)
+    path = Path(named).expanduser() if named else PROJECT / "dagster.yaml"
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise UserError(
+            f"{INSTANCE_FILE} = {named}: the file cannot be read: {exc.strerror}. Correct the path, or unset "
+            "the variable for the project's own dagster.yaml"
+        ) from None
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """Write a file that processes may be reading, unless it says so already."""
+    if not file.exists() or file.read_bytes() != content:
+        part = file.with_suffix(".part")
+        part.write_bytes(content)
+        os.replace(part, file)  # noqa: PTH105

@@ -30,9 +30,12 @@ SILOS = ("crm", "email", "billing", "finance")
 DEFAULT_FILE = "revops.toml"
 EMAIL_EVENTS = ("sent", "delivered", "open", "click", "reply", "bounce", "unsubscribe", "complaint")
 LEAD_DATES = ("created_at", "mql_at", "sql_at", "first_response_at", "converted_at")
+ALERT_EVENTS = ("failed", "held")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 HOURS = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d|24:00)")
 SECRET = re.compile("key|token|secret|password")
+LOGIN = re.compile(r"//[^/\s]+@")
+ALERTS_GO_TO = "Whom alerts go to is a secret: set the environment variable ALERTS__ADDRESSES"
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
@@ -148,16 +151,7 @@ class SourceConfig(_Section):
     @field_validator("base_url", "record_url")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            parts = urlparse(value)
-            usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
-        except ValueError:
-            usable = False
-        if not usable:
-            raise ValueError('not an address; write one such as "https://api.example.com"')
-        return value.rstrip("/")
+        return value and _web_address(value, "https://api.example.com")
 
 
 #: What a mode of [policies] sets otherwise than the defaults: how another vendor counts.
@@ -240,6 +234,28 @@ class Thresholds(_Section):
     won_to_billed_days: int = Field(30, ge=0)
 
 
+class Alerts(_Section):
+    """[alerts]: what people hear of, and where links lead. Whom it goes to is a secret: ALERTS__ADDRESSES."""
+
+    ui_url: str = "http://127.0.0.1:3000"  # where people open Dagster's UI
+    events: list[str] = list(ALERT_EVENTS)  # a run failed; a gate holds KPIs back, or no longer
+
+    @field_validator("ui_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if urlparse(value).username is not None:
+            raise ValueError("everybody who gets an alert would see the login. Write the address without it")
+        return _web_address(value, "https://dagster.example.com")
+
+    @field_validator("events")
+    @classmethod
+    def _events(cls, value: list[str]) -> list[str]:
+        for event in value:
+            if event not in ALERT_EVENTS:
+                raise ValueError(f"no alert is sent on {event!r}{_hint(event, list(ALERT_EVENTS))}")
+        return value
+
+
 class Sandbox(_Section):
     """[sandbox]: the fictional company that `revops run` starts beside the run.
 
@@ -280,12 +296,24 @@ class Config(_Section):
     funnel: Annotated[Funnel, Field(default_factory=Funnel)]
     thresholds: Annotated[Thresholds, Field(default_factory=Thresholds)]
     schedules: Annotated[Schedules, Field(default_factory=Schedules)]
+    alerts: Annotated[Alerts, Field(default_factory=Alerts)]
     sandbox: Sandbox | None = None
 
     @property
     def silos(self) -> list[str]:
         """The silos that have a source, in the contract's order."""
         return [silo for silo in SILOS if any(source.silo == silo for source in self.sources.values())]
+
+
+def _web_address(value: str, example: str) -> str:
+    try:
+        parts = urlparse(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(f'not an address; write one such as "{example}"')
+    return value.rstrip("/")
 
 
 def _seconds(hour: str) -> int:
@@ -434,6 +462,9 @@ def _fault(error: ErrorDetails) -> str:
     *tables, key = error["loc"]
     where = f"[{'.'.join(map(str, tables))}]: " if tables else ""
     if error["type"] == "extra_forbidden":
+        if tables == ["alerts"]:
+            hint = _hint(str(key), _keys(tables))
+            return f"{where}unknown key {key!r}{hint}{'' if hint.endswith('?') else '.'} {ALERTS_GO_TO}"
         return f"{where}unknown key {key!r}{_hint(str(key), _keys(tables))}"
     if error["type"] == "missing":
         return f"{where}{key!r} is missing. Add it"
@@ -441,7 +472,7 @@ def _fault(error: ErrorDetails) -> str:
         return f"{where}{key!r} must be a table; write it as [{'.'.join(map(str, error['loc']))}]"
     reason = error["msg"].removeprefix("Value error, ")
     given = error["input"]
-    shown = str(given).lower() if isinstance(given, bool) else repr(given)
+    shown = str(given).lower() if isinstance(given, bool) else LOGIN.sub("//(login)@", repr(given))
     return f"{where}{key} = {shown}: {reason[0].lower()}{reason[1:]}"
 
 
@@ -452,6 +483,7 @@ def _keys(tables: list[int | str]) -> list[str]:
         "policies": Policies,
         "funnel": Funnel,
         "thresholds": Thresholds,
+        "alerts": Alerts,
         "sandbox": Sandbox,
     }
     section = sections[str(tables[0])] if tables else Config

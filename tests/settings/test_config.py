@@ -38,7 +38,7 @@ UNKNOWN_KEYS = [
     ('compny = "x"\n' + CRM, "unknown key 'compny'; did you mean 'company'?"),
     (
         'name = "x"\n' + CRM,
-        "unknown key 'name'. There is company, funnel, policies, sandbox, schedules, sources, thresholds",
+        "unknown key 'name'. There is alerts, company, funnel, policies, sandbox, schedules, sources, thresholds",
     ),
     ('path = "x"\n' + CRM, "unknown key 'path'. Remove it"),
     (CRM + '[company]\ncurency = "EUR"', "[company]: unknown key 'curency'; did you mean 'currency'?"),
@@ -49,6 +49,11 @@ UNKNOWN_KEYS = [
     (
         CRM + "[thresholds]\nhold = 1",
         "[thresholds]: unknown key 'hold'. There is hold_share, won_to_billed_days",
+    ),
+    (
+        CRM + "[alerts]\nevent = []",
+        "[alerts]: unknown key 'event'; did you mean 'events'? Whom alerts go to is a secret: set the"
+        " environment variable ALERTS__ADDRESSES",
     ),
     (CRM + "[sandbox]\nprt = 1", "[sandbox]: unknown key 'prt'; did you mean 'port'?"),
 ]
@@ -162,6 +167,19 @@ BAD_VALUES = [
         for address in ("nowhere", "ftp://files.example.com", "http://example.com:99999", "https://")
     ],
     (
+        CRM + '[alerts]\nevents = ["failed", "hold"]',
+        "[alerts]: events = ['failed', 'hold']: no alert is sent on 'hold'; did you mean 'held'?",
+    ),
+    (
+        CRM + '[alerts]\nui_url = "dagster"',
+        "[alerts]: ui_url = 'dagster': not an address; write one such as \"https://dagster.example.com\"",
+    ),
+    (
+        CRM + '[alerts]\nui_url = "https://ann:geheim@dagster.example.com"',
+        "[alerts]: ui_url = 'https://(login)@dagster.example.com': everybody who gets an alert would see the"
+        " login. Write the address without it",
+    ),
+    (
         CRM + '[policies]\nchurn_date = "never"',
         "[policies]: churn_date = 'never': input should be 'service_end' or 'cancellation'",
     ),
@@ -271,6 +289,14 @@ def test_a_mapping_that_does_not_exist_is_looked_for_beside_the_file(tmp_path: P
     (said,) = faults(write(tmp_path, FILES + 'mapping = "maps/crm.toml"'))
     place = tmp_path / "maps" / "crm.toml"
     assert said == f"[sources.crm]: mapping = 'maps/crm.toml': {place} does not exist. Correct the path"
+
+
+def test_whom_alerts_go_to_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    (said,) = faults(write(tmp_path, CRM + '[alerts]\naddresses = ["slack://T1/B1/geheim"]'))
+    assert said == (
+        "[alerts]: unknown key 'addresses'. There is events, ui_url. Whom alerts go to is a secret: set the"
+        " environment variable ALERTS__ADDRESSES"
+    )
 
 
 @pytest.mark.parametrize("text", ['api_key = "sk_live_1"\n' + CRM, CRM + 'api_key = "sk_live_1"'])
