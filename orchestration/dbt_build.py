@@ -61,7 +61,7 @@ def build(
         if is_good:
             metadata = {**built.get(model, {"status": "unchanged"}), **found}
             version = dg.DataVersion(fingerprints[model])
-            yield dg.Output(None, key.to_python_identifier(), metadata=metadata, data_version=version)
+            yield dg.MaterializeResult(asset_key=key, metadata=metadata, data_version=version)
         elif model in built:
             context.log_event(dg.AssetMaterialization(key, metadata={**built[model], **found}))
     yield from verdicts

@@ -12,7 +12,7 @@ import dagster as dg
 from orchestration import run_log
 from orchestration.environment import Environment
 from orchestration.run_log import LOG
-from settings.errors import UserError
+from settings.errors import MEANT_FOR_USERS, UserError
 
 
 @contextlib.contextmanager
@@ -68,7 +68,7 @@ class _Steps:
 def _said(error: Any) -> str:
     """What is meant for the user; else what went wrong in the first place."""
     last = error
-    while error is not None and error.cls_name != UserError.__name__:
+    while error is not None and error.cls_name not in MEANT_FOR_USERS:
         last, error = error, error.cause
     found = error or last
     return str(found.message).strip() if found is not None else "Dagster does not say why"

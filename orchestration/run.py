@@ -16,7 +16,7 @@ from orchestration import run_log
 from orchestration.dbt_manifest import build_manifest
 from orchestration.environment import Environment, prepare_folders
 from orchestration.scope import Scope
-from settings.errors import OutageError, UserError
+from settings.errors import MEANT_FOR_USERS, UserError
 from settings.lock import run_lock
 
 #: Dagster captures what steps print with processes of its own, which Ctrl-C would reach and make noise.
@@ -209,7 +209,7 @@ def _reason(error: Any) -> str:
     while error is not None:
         if error.cls_name in ("DagsterExecutionInterruptedError", KeyboardInterrupt.__name__):
             raise KeyboardInterrupt
-        if error.cls_name in (UserError.__name__, OutageError.__name__):
+        if error.cls_name in MEANT_FOR_USERS:
             return str(error.message).split(": ", 1)[1].strip()
         last, error = error, error.cause
     if last is None:

@@ -116,8 +116,8 @@ def _asking_for_the_instant(manifest: Mapping[str, Any]) -> Any:
 
 
 def _outside(environment: Environment) -> str:
-    """What models read besides tables: the code of who is who, and the company's decisions on it."""
-    files = sorted((PROJECT / "identity").glob("*.py"))
+    """What models are made of besides: our code and libraries for them, and decisions on who is who."""
+    files = [*sorted((PROJECT / "identity").glob("*.py")), PROJECT / "requirements.lock"]
     overrides = environment.config.company.identity_overrides
     if overrides is not None:
         files.append(overrides)

@@ -9,3 +9,7 @@ class UserError(Exception):
 
 class OutageError(UserError):
     """The same, of what may pass by itself: a system that does not answer, is broken, or limits the rate."""
+
+
+#: By these names errors are known that were written down, as Dagster does with those of a run.
+MEANT_FOR_USERS = frozenset({UserError.__name__, OutageError.__name__})
