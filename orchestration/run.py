@@ -16,7 +16,7 @@ from orchestration import run_log
 from orchestration.dbt_manifest import build_manifest
 from orchestration.environment import Environment, prepare_folders
 from orchestration.scope import Scope
-from settings.errors import MEANT_FOR_USERS, UserError
+from settings.errors import MEANT_FOR_USERS
 from settings.lock import run_lock
 
 #: Dagster captures what steps print with processes of its own, which Ctrl-C would reach and make noise.
