@@ -103,7 +103,7 @@ TABLES: dict[str, TableSpec] = {
         fills=("recipients",),
         custom="fields",
     ),
-    "sent": _spec("E-mails sent", _EVENT),
+    "sent": _spec("E-mails sent, one row a message", _EVENT),
     "opens": _spec("Opens, repeated ones included", {**_EVENT, "is_duplicate": "bool"}),
     "clicks": _spec("Clicks, repeated ones included", {**_EVENT, "is_duplicate": "bool", "link": "text"}),
     "replies": _spec(
