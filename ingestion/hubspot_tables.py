@@ -162,7 +162,7 @@ TABLES: dict[str, TableSpec] = {
         complete=True,
     ),
     "stages": TableSpec(
-        "Stages of the deal pipelines.",
+        "Stages of the deal pipelines, with their order, probability and whether they close a deal.",
         ("pipeline_id", "stage_id"),
         {
             "pipeline_id": "text",
@@ -176,9 +176,9 @@ TABLES: dict[str, TableSpec] = {
         },
         complete=True,
     ),
-    "companies": _object("companies", "Companies."),
+    "companies": _object("companies", "Companies, archived ones included."),
     "contacts": _object("contacts", "Contacts, with the date each lifecycle stage was reached."),
-    "deals": _object("deals", "Deals."),
+    "deals": _object("deals", "Deals in every stage, won, lost and archived ones included, as they are now."),
     "deal_history": TableSpec(
         "Every value of a deal's stage, amount, close date, owner and forecast category.",
         ("deal_id", "property", "changed_at"),

@@ -56,7 +56,7 @@ _SENDER = {"title": "text", "from_name": "text", "reply_to": "text", "list_id": 
 
 TABLES: dict[str, TableSpec] = {
     "lists": _spec(
-        "Audiences",
+        "Audiences, which are the lists that people are on",
         "id",
         {"id": "text", "name": "text", "date_created": "timestamp", "is_deleted": "bool"},
         _LIST_SPARE,
@@ -79,7 +79,7 @@ TABLES: dict[str, TableSpec] = {
         complete=True,
     ),
     "automations": _spec(
-        "Classic automations",
+        "Classic automations: series of e-mails that something sets off",
         "id",
         {
             "id": "text",

@@ -103,7 +103,7 @@ TABLES: dict[str, TableSpec] = {
         fills=("recipients",),
         custom="fields",
     ),
-    "sent": _spec("E-mails sent", _EVENT, happened="action_date"),
+    "sent": _spec("E-mails sent, one row a message", _EVENT, happened="action_date"),
     "opens": _spec(
         "Opens, repeated ones included", {**_EVENT, "is_duplicate": "bool"}, happened="action_date"
     ),

@@ -137,7 +137,7 @@ TABLES: dict[str, TableSpec] = {
     ),
     "roles": _spec(
         "roles",
-        "Roles of users.",
+        "Roles that users have, such as who sells.",
         {"id": "text", "name": "text", "parent_role_id": "text", "active_flag": "bool"},
         complete=True,
     ),
@@ -155,7 +155,7 @@ TABLES: dict[str, TableSpec] = {
     ),
     "pipelines": _spec(
         "pipelines",
-        "Deal pipelines.",
+        "Deal pipelines, whose stages are a table of their own.",
         {"id": "text", "name": "text", "add_time": "timestamp", "update_time": "timestamp"},
         complete=True,
     ),
@@ -175,7 +175,7 @@ TABLES: dict[str, TableSpec] = {
     ),
     "organizations": _spec(
         "organizations",
-        "Organizations.",
+        "Organizations, which are companies.",
         {
             "id": "text",
             "name": "text",

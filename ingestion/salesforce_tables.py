@@ -87,7 +87,7 @@ OBJECTS: dict[str, SObject] = {
     ),
     "opportunity_stages": SObject(
         "OpportunityStage",
-        "Stages of opportunities.",
+        "Stages of opportunities, with their order, probability and whether they close or win one.",
         {
             "Id": "text",
             "ApiName": "text",
@@ -258,7 +258,7 @@ OBJECTS: dict[str, SObject] = {
     ),
     "campaigns": SObject(
         "Campaign",
-        "Campaigns.",
+        "Campaigns, with what they were planned to cost and did cost.",
         {
             **_RECORD,
             "Name": "text",

@@ -129,3 +129,15 @@ def _columns(node: Mapping[str, Any], promised: Promises, lineage: Lineage) -> d
         )
     grain = [f"one row per {', '.join(promised.grain)}"] if len(promised.grain) > 1 else []
     return column_entries(columns, grain, made_of) if columns else {}
+
+
+def source_columns(manifest: Mapping[str, Any], schema: str, table: str) -> dict[str, Any]:
+    """The columns of a table that dbt reads and another step of ours writes, as metadata of its asset."""
+    for source in manifest["sources"].values():
+        if (source["schema"], source["name"]) == (schema, table):
+            columns = [
+                described_column(column["name"], column["data_type"] or "?", column["description"], ())
+                for column in source["columns"].values()
+            ]
+            return column_entries(columns, [], {})
+    return {}

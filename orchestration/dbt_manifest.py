@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -65,10 +66,15 @@ def _fingerprint(environment: Environment) -> str:
 
 
 def read_manifest(home: Home) -> dict[str, Any]:
-    """The manifest that Dagster's graph is made of. Raises `UserError` if none was built."""
+    """What Dagster's graph is made of; nobody changes it. Raises `UserError` if it was not built."""
     path = manifest_file(home)
     if not path.exists():
         raise UserError(f"{path} does not exist. Start with `revops run` or `revops ui`, which build it")
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _parsed(path: Path, _written: int) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return manifest
 

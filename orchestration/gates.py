@@ -13,6 +13,8 @@ from expectations.engine import GateReport, GateResult, run_gates
 from orchestration import markdown
 from orchestration.accepting import acceptance_of
 from orchestration.catalogue import group, owners, tags
+from orchestration.catalogue_models import source_columns
+from orchestration.dbt_manifest import read_manifest
 from orchestration.environment import DOCS_ADDRESS, Environment
 from orchestration.keys import REGISTER
 from orchestration.steps import POOL, WRITER, instant_of
@@ -35,7 +37,10 @@ def build_assets(environment: Environment, models: list[dg.AssetKey]) -> dg.Asse
                 owners=owners("revops"),
                 tags=tags("gaps"),
                 kinds={"greatexpectations", "duckdb"},
-                metadata=_where_docs_are(),
+                metadata={
+                    **_where_docs_are(),
+                    **source_columns(read_manifest(environment.home), *REGISTER.path),
+                },
             )
         ],
         check_specs=[_check(gate) for gate in gates],

@@ -67,9 +67,9 @@ def _prepare_lineage(environment: Environment) -> None:
                 environment, lambda done, of: progress.update(task, completed=done, total=of)
             )
         except UserError as exc:
-            console.print(f"Columns will show no lineage: {exc}", markup=False)
+            console.print(f"Columns will show no lineage: {exc}", markup=False, soft_wrap=True)
             return
-    console.print(coverage.summary(), markup=False, highlight=False)
+    console.print(coverage.summary(), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextlib.contextmanager

@@ -23,12 +23,14 @@ def made_of(sql: str) -> dict[str, set[str]]:
     ("sql", "expected"),
     [
         pytest.param(
-            'select d.amount * 2 as twice, o.team from "w"."crm"."deals" d join crm.owners o on d.owner = o.id',
+            'select d.amount * 2 as twice, o.team from "w"."crm"."deals" d'
+            " join crm.owners o on d.owner = o.id",
             {"twice": {"crm.deals.amount"}, "team": {"crm.owners.team"}},
             id="a join, with a database in the name",
         ),
         pytest.param(
-            "with a as (select * exclude (stage) from crm.deals) select * replace (amount + 1 as amount) from a",
+            "with a as (select * exclude (stage) from crm.deals)"
+            " select * replace (amount + 1 as amount) from a",
             {name: {f"crm.deals.{name}"} for name in ("id", "amount", "owner", "closed_at")},
             id="stars",
         ),
@@ -44,7 +46,8 @@ def made_of(sql: str) -> dict[str, set[str]]:
             id="union by position",
         ),
         pytest.param(
-            "with first as (select owner, arg_min(struct_pack(who := stage, worth := amount), closed_at) as event"
+            "with first as (select owner,"
+            " arg_min(struct_pack(who := stage, worth := amount), closed_at) as event"
             " from crm.deals group by all), second as (select owner, event as again from first)"
             " select again.worth, unnest(again) from second",
             {
@@ -86,8 +89,8 @@ def made_of(sql: str) -> dict[str, set[str]]:
             id="unpivot",
         ),
         pytest.param(
-            "with names (position, name) as (values (1, 'a')) select n.name, (select max(d.id) from crm.deals d)"
-            " as last from names n",
+            "with names (position, name) as (values (1, 'a'))"
+            " select n.name, (select max(d.id) from crm.deals d) as last from names n",
             {"name": set(), "last": {"crm.deals.id"}},
             id="values, and a query in the place of a value",
         ),
