@@ -80,7 +80,7 @@ def _log(event: dict[str, Any]) -> None:
     if not message:  # an empty line, for the eye
         return
     extra: dict[str, Any] = {}
-    if node := data.get("node_info", {}).get("node_name"):
+    if node := (data.get("node_info") or {}).get("node_name"):
         extra["node"] = node
     if (seconds := data.get("execution_time")) is not None:
         extra["seconds"] = round(seconds, 3)
