@@ -19,10 +19,13 @@ import tempfile
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+
+from benchmarks.asked import Asked, Verdicts
 
 EVENTS = 2_000_000
 MOST_RATIO, LEAST_SPEEDUP, MOST_BYTES = 3.0, 20.0, 2 * 2**30
@@ -65,6 +68,7 @@ _PROGRAM = """
 import json, resource, sys, time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 folder, events = Path(sys.argv[1]), int(sys.argv[2])
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 {body}
@@ -182,7 +186,7 @@ class Measured:
     memory: int
 
 
-def measure(events: int = EVENTS) -> dict[str, Measured]:
+def measure(asked: Asked) -> dict[str, Measured]:
     """Every path, after the events file has been written (and so is in the file cache)."""
     import duckdb
 
@@ -190,11 +194,11 @@ def measure(events: int = EVENTS) -> dict[str, Measured]:
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="revops-events-") as name:
         folder = Path(name)
-        duckdb.connect().execute(_EVENTS_FILE.format(events=events, file=folder / "events.csv"))
+        duckdb.connect().execute(_EVENTS_FILE.format(events=asked.events, file=folder / "events.csv"))
         (folder / "mapping.toml").write_text(_MAPPING, encoding="utf-8")
         for path in track(_BODIES, "Loading events", console=console, disable=not console.is_terminal):
             share, rounds = SHARES[path]
-            answers = [_once(path, folder, int(events * share)) for _ in range(rounds)]
+            answers = [_once(path, folder, int(asked.events * share)) for _ in range(rounds)]
             seconds = statistics.median(answer.seconds for answer in answers)
             found[path] = Measured(seconds, max(answer.memory for answer in answers))
     return found
@@ -211,8 +215,8 @@ def _once(path: str, folder: Path, events: int) -> Measured:
     return Measured(answer["seconds"] / events * 1e6, answer["memory"])
 
 
-def verdicts(found: dict[str, Measured]) -> dict[str, tuple[float, float, bool]]:
-    """Ratio or bytes by name, the limit, and whether it is kept."""
+def verdicts(found: dict[str, Measured]) -> Verdicts:
+    """The figures that have limits."""
     file, api = found["file"], found["API, outside HTTP"]
     slower = {
         "file / bare DuckDB, CSV": file.seconds / found["bare DuckDB, CSV"].seconds,
@@ -230,13 +234,16 @@ def verdicts(found: dict[str, Measured]) -> dict[str, tuple[float, float, bool]]
     }
 
 
+def figures(found: dict[str, Measured]) -> Any:
+    """Of each what was measured."""
+    return {name: vars(one) for name, one in found.items()}
+
+
 def show(found: dict[str, Measured], console: Console) -> None:
-    """The figures, and how they stand to the limits."""
+    """Seconds and memory of each."""
     table = Table("events", title="Seconds per million events", title_justify="left")
     for column in ("seconds", "peak memory"):
         table.add_column(column, justify="right")
     for path, one in found.items():
         table.add_row(path, f"{one.seconds:.2f}", f"{one.memory / 2**30:.2f} GiB")
     console.print(table)
-    for name, (value, limit, is_kept) in verdicts(found).items():
-        console.print(f"{name}: {value:.2f} (limit {limit:g}){'' if is_kept else ' MISSED'}")

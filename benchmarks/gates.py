@@ -14,14 +14,15 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import identity, kpis
+from benchmarks.asked import Asked, Verdicts
 from settings.paths import Home
 
-EVENTS = 2_000_000
 MOST_SECONDS, MOST_BYTES = 60.0, 2 * 2**30
 #: Activities of an account in two years.
 ACTIVITIES_EACH = 10
@@ -33,6 +34,7 @@ _GATES = """
 import json, resource, sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from expectations.engine import evaluate
 from expectations.erased import Erased
 from expectations.facts import Source
@@ -59,10 +61,13 @@ class Measured:
     found: dict[str, int]
 
 
-def measure(home: Home, accounts: int, events: int = EVENTS) -> dict[str, Measured]:
-    """Both runs, on the company that `kpis.measure` has left in `home`; what gates compare is added to it."""
+def measure(asked: Asked) -> dict[str, Measured]:
+    """Both runs, on the company that `kpis.measure` leaves; what gates compare is added to it."""
+    home, accounts = kpis.home_of(asked), asked.accounts * 2
+    if not home.warehouse.exists():
+        kpis.measure(asked)
     company = _COMPANY.read_text(encoding="utf-8")
-    given = {"accounts": accounts, "activities": accounts * ACTIVITIES_EACH, "events": events}
+    given = {"accounts": accounts, "activities": accounts * ACTIVITIES_EACH, "events": asked.events}
     identity.execute(home.warehouse, company.format(**given))
     kpis.build(home, "core__opportunities core__stage_visits", kpis.NEXT_DAY, "unit_test test")
     return {name: _run(home, as_of) for name, as_of in _RUNS.items()}
@@ -80,8 +85,8 @@ def _run(home: Home, as_of: str) -> Measured:
     return Measured(seconds, processor, **json.loads(done.stdout.splitlines()[-1]))
 
 
-def verdicts(found: dict[str, Measured]) -> dict[str, tuple[float, float, bool]]:
-    """Figure by name, the limit, and whether it is kept."""
+def verdicts(found: dict[str, Measured]) -> Verdicts:
+    """The figures that have limits."""
     seconds = max(one.seconds for one in found.values())
     memory = max(one.memory for one in found.values())
     return {
@@ -90,8 +95,13 @@ def verdicts(found: dict[str, Measured]) -> dict[str, tuple[float, float, bool]]
     }
 
 
+def figures(found: dict[str, Measured]) -> Any:
+    """Of each what was measured."""
+    return {name: vars(one) for name, one in found.items()}
+
+
 def show(found: dict[str, Measured], console: Console) -> None:
-    """The figures, and how they stand to the limits."""
+    """Seconds, memory and gaps of each."""
     table = Table("gates", title="Gates, whole process", title_justify="left")
     for column in ("seconds", "of the processor", "peak memory", "gaps found"):
         table.add_column(column, justify="right")
@@ -99,5 +109,3 @@ def show(found: dict[str, Measured], console: Console) -> None:
         memory, gaps = f"{one.memory / 2**30:.2f} GiB", f"{sum(one.found.values()):,}"
         table.add_row(name, f"{one.seconds:.1f}", f"{one.processor:.1f}", memory, gaps)
     console.print(table)
-    for name, (value, limit, is_kept) in verdicts(found).items():
-        console.print(f"{name}: {value:.2f} (limit {limit:g}){'' if is_kept else ' MISSED'}")

@@ -15,10 +15,12 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.asked import Asked, Verdicts
 from settings.paths import DBT_PROJECT
 
 ACCOUNTS, CONTACTS_EACH = 50_000, 4
@@ -104,8 +106,9 @@ class Measured:
     memory: int
 
 
-def measure(accounts: int = ACCOUNTS) -> dict[str, Measured]:
+def measure(asked: Asked) -> dict[str, Measured]:
     """From scratch, after a change of one in a hundred records, and with nothing changed."""
+    accounts = asked.accounts
     with tempfile.TemporaryDirectory(prefix="revops-identity-") as name:
         warehouse = Path(name) / "warehouse.duckdb"
         execute(warehouse, tables())
@@ -162,8 +165,8 @@ def _build(warehouse: Path) -> Measured:
     return Measured(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def verdicts(found: dict[str, Measured]) -> dict[str, tuple[float, float, bool]]:
-    """Figure by name, the limit, and whether it is kept."""
+def verdicts(found: dict[str, Measured]) -> Verdicts:
+    """The figures that have limits."""
     scratch, changed = found["from scratch"], found["1 % changed"]
     memory = max(one.memory for one in found.values())
     most_changed = MOST_SHARE * MOST_SECONDS
@@ -174,8 +177,13 @@ def verdicts(found: dict[str, Measured]) -> dict[str, tuple[float, float, bool]]
     }
 
 
+def figures(found: dict[str, Measured]) -> Any:
+    """Of each what was measured."""
+    return {name: vars(one) for name, one in found.items()}
+
+
 def show(found: dict[str, Measured], console: Console) -> None:
-    """The figures, and how they stand to the limits."""
+    """Seconds and memory of each."""
     title = f"Who is who: {ACCOUNTS:,} accounts, {ACCOUNTS * CONTACTS_EACH:,} contacts"
     table = Table("identity", title=title, title_justify="left")
     for column in ("seconds", "peak memory"):
@@ -185,5 +193,3 @@ def show(found: dict[str, Measured], console: Console) -> None:
     console.print(table)
     share = found["1 % changed"].seconds / found["from scratch"].seconds
     console.print(f"identity, 1 % changed / from scratch: {share:.2f}")
-    for name, (value, limit, is_kept) in verdicts(found).items():
-        console.print(f"{name}: {value:.2f} (limit {limit:g}){'' if is_kept else ' MISSED'}")

@@ -90,14 +90,16 @@ class DbtProcess:
 
 def _log(event: dict[str, Any]) -> None:
     """Say it with the node it is of, and the seconds that took, as far as dbt tells."""
-    data = event.get("data", {})
-    known = {
-        "node": data.get("node_info", {}).get("node_name"),
-        "seconds": data.get("execution_time"),
-    }
-    extra = {name: value for name, value in known.items() if value not in (None, "")}
+    message, data = event["info"]["msg"].strip(), event.get("data", {})
+    if not message:  # an empty line, for the eye
+        return
+    extra: dict[str, Any] = {}
+    if node := (data.get("node_info") or {}).get("node_name"):
+        extra["node"] = node
+    if (seconds := data.get("execution_time")) is not None:
+        extra["seconds"] = round(seconds, 3)
     level = getattr(logging, event["info"]["level"].upper(), logging.INFO)
-    LOG.log(level, "%s", event["info"]["msg"], extra=extra)
+    LOG.log(level, "%s", message, extra=extra)
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

@@ -46,7 +46,7 @@ class _Steps:
         if event is None or event.step_key is None:
             return
         step = event.step_key
-        if event.is_step_start:
+        if event.is_step_start or event.is_step_restarted:
             self._started[step] = time.monotonic()
             run_log.in_step(step)
             LOG.info("%s starts", step)
@@ -68,7 +68,8 @@ class _Steps:
 def _said(error: Any) -> str:
     """What is meant for the user; else what went wrong in the first place."""
     last = error
-    while error is not None and error.cls_name not in MEANT_FOR_USERS:
+    while error is not None:
+        if error.cls_name in MEANT_FOR_USERS:
+            return str(error.message).split(": ", 1)[1].strip()
         last, error = error, error.cause
-    found = error or last
-    return str(found.message).strip() if found is not None else "Dagster does not say why"
+    return str(last.message).strip() if last is not None else "Dagster does not say why"

@@ -64,7 +64,7 @@ class Ui:
         status: str = self.ask(_STATUS, id=run_id)["runOrError"]["status"]
         return status
 
-    def ended(self, run_id: str, seconds: float = 240) -> str:
+    def ended(self, run_id: str, seconds: float = 480) -> str:
         """How a run ended; waits for it."""
         until(lambda: self.status(run_id) in ("SUCCESS", "FAILURE", "CANCELED"), seconds)
         return self.status(run_id)
@@ -87,7 +87,7 @@ def serving_ui(revops: Revops) -> Iterator[Ui]:
         process = revops.start("ui", "--port", str(port), into=file)
         ui = Ui(f"http://127.0.0.1:{port}", process)
         try:
-            until(lambda: ui.is_up() or process.poll() is not None, 90)
+            until(lambda: ui.is_up() or process.poll() is not None, 240)
             assert process.poll() is None, said.read_text(encoding="utf-8")
             yield ui
         finally:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from revops import Revops
@@ -96,6 +98,24 @@ def test_every_step_tells_how_long_it_took(found: dict[str, Samples]) -> None:
     assert found["step_failed"] == {(step,): 0 for step in steps}
     assert all(seconds > 0 for seconds in found["step_seconds"].values())
     assert found["run_seconds"][()] == pytest.approx(sum(found["step_seconds"].values()))
+
+
+def test_gaps_that_are_resolved_and_kpis_that_are_held_are_told_apart(
+    small_company: Revops, load: Callable[[Path], Environment]
+) -> None:
+    environment = load(small_company.config)
+    shutil.copytree(small_company.home / "marts", environment.home.marts, symlinks=True)
+    with duckdb.connect(str(environment.home.marts / "current.duckdb")) as marts:
+        marts.execute(
+            "update marts.silo_gaps set resolved_at = last_seen_at where gap_type = 'duplicate_accounts'"
+        )
+        marts.execute("update marts.kpi_values set gate_status = 'held' where kpi = 'arr'")
+    metrics.write(environment, {}, set())
+    found = read(environment.home.root)
+    assert {gap_type for gap_type, _ in found["open_gaps"]} == {
+        gap_type for gap_type, _ in read(small_company.home)["open_gaps"] if gap_type != "duplicate_accounts"
+    }
+    assert [kpi for (kpi,), held in found["kpi_held"].items() if held] == ["arr"]
 
 
 def test_before_anything_is_published_only_the_run_is_told_of(

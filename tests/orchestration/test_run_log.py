@@ -27,6 +27,7 @@ def lines(home: Path) -> list[dict[str, Any]]:
 def test_a_run_says_what_it_does_step_by_step(small_company: Revops) -> None:
     found = lines(small_company.home)
     assert all(set(line) >= {"time", "level", "step", "message", "run_id"} for line in found)
+    assert all(line["message"].strip() for line in found)
     (run_id,) = {line["run_id"] for line in found}
     assert len(run_id) == 36
     times = [datetime.fromisoformat(line["time"]) for line in found]

@@ -38,7 +38,8 @@ UNKNOWN_KEYS = [
     ('compny = "x"\n' + CRM, "unknown key 'compny'; did you mean 'company'?"),
     (
         'name = "x"\n' + CRM,
-        "unknown key 'name'. There is alerts, company, funnel, policies, sandbox, schedules, sources, thresholds",
+        "unknown key 'name'. There is alerts, company, funnel, policies, sandbox, schedules, sources,"
+        " thresholds",
     ),
     ('path = "x"\n' + CRM, "unknown key 'path'. Remove it"),
     (CRM + '[company]\ncurency = "EUR"', "[company]: unknown key 'curency'; did you mean 'currency'?"),
