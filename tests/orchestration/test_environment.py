@@ -42,7 +42,7 @@ def test_an_instance_file_that_is_not_there_is_named(tmp_path: Path, monkeypatch
     with pytest.raises(UserError) as caught:
         prepare_folders(Home(tmp_path / "home"))
     assert str(caught.value) == (
-        f"{INSTANCE_FILE} = {tmp_path}/dagster.yml: the file cannot be read: No such file or directory. Correct"
-        " the path, or unset the variable for the project's own dagster.yaml"
+        f"{INSTANCE_FILE} = {tmp_path}/dagster.yml: the file cannot be read: No such file or directory. "
+        "Correct the path, or unset the variable for the project's own dagster.yaml"
     )
     assert not (tmp_path / "home").exists()
