@@ -24,7 +24,7 @@ def built(revops: Revops) -> set[str]:
     return {re.sub("^(core|marts|identity)__(?=core|marts|identity)", "", line["node"]) for line in said}
 
 
-def tested(revops: Revops) -> int:
+def checks_of(revops: Revops) -> int:
     lines = (revops.home / "run.log").read_text(encoding="utf-8").splitlines()
     return sum(" PASS " in json.loads(line)["message"] for line in lines)
 
@@ -37,7 +37,7 @@ def change(revops: Revops, sql: str) -> None:
 def test_nothing_is_built_of_what_has_not_changed(company: Revops) -> None:
     before = company.tables(without=WHEN_BUILT)
     company("run")
-    assert built(company) == set() and tested(company) == 0
+    assert built(company) == set() and checks_of(company) == 0
     after = company.tables(without=WHEN_BUILT)
     kept = [name for name in before if not name.startswith(("gaps.", "raw_"))]
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
@@ -47,7 +47,7 @@ def test_all_is_built_if_asked_for_and_is_the_same(company: Revops) -> None:
     before = company.tables(without=WHEN_BUILT)
     company("run", "--rebuild")
     assert {"core__mrr_monthly", "marts__kpi_values", "stg_hubspot__accounts"} <= built(company)
-    assert tested(company) > 100
+    assert checks_of(company) > 100
     after = company.tables(without=WHEN_BUILT)
     kept = [name for name in before if not name.startswith(("gaps.", "raw_"))]
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
@@ -59,7 +59,7 @@ def test_what_is_made_of_a_changed_table_is_built_and_nothing_beside(company: Re
     found = built(company)
     assert {"stg_stripe__refunds", "billing__refunds", "core__revenue_steps", "marts__revenue_walk"} <= found
     assert not found & {"stg_stripe__invoices", "crm__accounts", "identity__accounts", "core__mrr_monthly"}
-    assert 0 < tested(company) < 100
+    assert 0 < checks_of(company) < 100
 
 
 def test_a_model_that_is_gone_is_built_again(company: Revops) -> None:
