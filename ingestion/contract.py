@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from settings.vendors import LOADER
+
 MODELS = Path(__file__).parent.parent / "dbt_project" / "models" / "contract"
 
 #: Columns every contract table has that the union of all sources fills in, never a source.
@@ -31,7 +33,7 @@ def contract() -> dict[str, dict[str, ContractTable]]:
     """Silo -> table -> its columns and key."""
     silos: dict[str, dict[str, ContractTable]] = {}
     for path in sorted(MODELS.glob("*/*.yml")):
-        for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", []):
+        for model in yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER).get("models", []):
             silo, _, table = model["name"].partition("__")
             silos.setdefault(silo, {})[table] = ContractTable(
                 {column["name"]: column["data_type"] for column in model["columns"]}, _key(model)

@@ -107,19 +107,20 @@ def _description(node: Mapping[str, Any], marts: set[str]) -> str:
 
 def _columns(node: Mapping[str, Any], promised: Promises, lineage: Lineage) -> dict[str, Any]:
     """As declared, and where the project declares none as they are in its SQL."""
-    known = lineage.get(f"{node['schema']}.{node['alias']}", {})
+    table = f"{node['schema']}.{node['alias']}"
+    types, known = lineage.types.get(table, {}), lineage.made_of.get(table, {})
     made_of = {
-        column: [(dg.AssetKey(table.split(".")), name) for table, name in upstream]
+        column: [(dg.AssetKey(its.split(".")), name) for its, name in upstream]
         for column, upstream in known.items()
     }
     columns = []
-    for name in dict.fromkeys([*node["columns"], *known]):
+    for name in dict.fromkeys([*node["columns"], *types]):
         declared = node["columns"].get(name, {})
         rules = [f"one of: {', '.join(promised.allowed[name])}"] if name in promised.allowed else []
         columns.append(
             described_column(
                 name,
-                declared.get("data_type") or "?",
+                types.get(name) or declared.get("data_type") or "?",
                 declared.get("description", ""),
                 made_of.get(name, ()),
                 nullable=name not in promised.not_null,

@@ -12,8 +12,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
@@ -26,10 +26,16 @@ from orchestration.environment import Environment
 from settings.errors import UserError
 from settings.paths import DBT_PROJECT, Home
 
-#: Table ("core.opportunities") -> column -> what it is made of: tables and their columns.
-Lineage = Mapping[str, Mapping[str, list[tuple[str, str]]]]
 #: Told how many models of how many are read.
 Watcher = Callable[[int, int], None]
+
+
+@dataclass
+class Lineage:
+    """By table ("core.opportunities") and column: its type, and the tables and columns it is made of."""
+
+    made_of: dict[str, dict[str, list[tuple[str, str]]]] = field(default_factory=dict)
+    types: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -67,23 +73,20 @@ def build_lineage(environment: Environment, watch: Watcher = lambda done, of: No
     kept = _read(path)
     if kept is not None and kept["fingerprint"] == fingerprint:
         return Coverage(**kept["coverage"])
-    coverage, found = _work_out(environment, watch)
+    coverage, lineage = _work_out(environment, watch)
+    whole = {"fingerprint": fingerprint, "coverage": asdict(coverage), "lineage": asdict(lineage)}
     part = path.with_suffix(".json.part")
-    part.write_text(
-        json.dumps({"fingerprint": fingerprint, "coverage": coverage.__dict__, "columns": found}),
-        encoding="utf-8",
-    )
+    part.write_text(json.dumps(whole), encoding="utf-8")
     os.replace(part, path)  # noqa: PTH105
     return coverage
 
 
 def read_lineage(home: Home) -> Lineage:
-    """The lineage of the present manifest; nothing if it has not been worked out."""
+    """The lineage of the present manifest; an empty one if it has not been worked out."""
     kept = _read(lineage_file(home))
     if kept is None or kept["fingerprint"] != _fingerprint(home):
-        return {}
-    columns: Lineage = kept["columns"]
-    return columns
+        return Lineage()
+    return Lineage(**kept["lineage"])
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -104,49 +107,74 @@ def _fingerprint(home: Home) -> str:
 
 
 def _work_out(environment: Environment, watch: Watcher) -> tuple[Coverage, Lineage]:
+    import duckdb
     from sqlglot.errors import SqlglotError
 
     from orchestration.lineage_sql import columns_of
+    from orchestration.lineage_types import add_table, described, empty_warehouse
 
     manifest = read_manifest(environment.home)
     compiled = _compiled(environment)
     models = {key: node for key, node in manifest["nodes"].items() if node["resource_type"] == "model"}
-    tables = _tables_outside(environment, manifest)
-    found: dict[str, dict[str, list[tuple[str, str]]]] = {}
-    coverage = Coverage(models=len(models))
     upstream = {key: set(node["depends_on"]["nodes"]) & models.keys() for key, node in models.items()}
-    for done, key in enumerate(TopologicalSorter(upstream).static_order()):
-        watch(done, len(models))
-        node = models[key]
-        table = f"{node['schema']}.{node['alias']}"
-        tables[table] = list(node["columns"])
-        if key not in compiled:
-            coverage.by_table[node["name"]] = "not SQL"
-            continue
-        try:
-            columns = columns_of(compiled[key], tables)
-        except SqlglotError as exc:
-            coverage.by_table[node["name"]] = str(exc)
-            coverage.columns += len(tables[table])
-            continue
-        tables[table] = list(columns)
-        coverage.columns += len(columns)
-        coverage.read += len(columns)
-        found[table] = {name: sorted(made_of) for name, made_of in columns.items()}
+    lineage, coverage = Lineage(), Coverage(models=len(models))
+    outside = _tables_outside(environment, manifest)
+    tables: dict[str, Collection[str]] = dict(outside)
+    with empty_warehouse(next(iter(models.values()))["database"]) as warehouse:
+        for table, columns in outside.items():
+            add_table(warehouse, table, columns)
+        for done, key in enumerate(TopologicalSorter(upstream).static_order()):
+            watch(done, len(models))
+            node = models[key]
+            table, sql = f"{node['schema']}.{node['alias']}", compiled.get(key)
+            declared = {column: about["data_type"] or "varchar" for column, about in node["columns"].items()}
+            try:
+                types = declared if sql is None else described(warehouse, sql)
+                add_table(warehouse, table, types)
+            except duckdb.Error as exc:
+                coverage.by_table[node["name"]] = str(exc)
+                types = declared
+            tables[table] = lineage.types[table] = types
+            if sql is None:
+                coverage.by_table[node["name"]] = "not SQL"
+                continue
+            coverage.columns += len(types)
+            try:
+                lineage.made_of[table] = _made_of(columns_of(sql, tables), types)
+                coverage.read += len(types)
+            except SqlglotError as exc:
+                coverage.by_table[node["name"]] = str(exc)
     watch(len(models), len(models))
-    return coverage, found
+    return coverage, lineage
 
 
-def _tables_outside(environment: Environment, manifest: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The columns of what is no model: raw tables, and what the gates write."""
+def _made_of(
+    columns: Mapping[str, Iterable[tuple[str, str]]], types: Mapping[str, str]
+) -> dict[str, list[tuple[str, str]]]:
+    """Each column that DuckDB says there is. Raises `SqlglotError` if the SQL was read otherwise."""
+    from sqlglot.errors import SqlglotError
+
+    missing = {name.lower() for name in types} ^ columns.keys()
+    if missing:
+        raise SqlglotError(f"read with other columns than it has: {', '.join(sorted(missing))}")
+    return {name: sorted(columns[name.lower()]) for name in types}
+
+
+def _tables_outside(environment: Environment, manifest: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The columns, and their types, of what is no model: raw tables, and what the gates write."""
+    from orchestration.lineage_types import RAW_TYPES
+
     found = {
-        f"{source['schema']}.{source['name']}": list(source["columns"])
+        f"{source['schema']}.{source['name']}": {
+            name: about["data_type"] for name, about in source["columns"].items()
+        }
         for source in manifest["sources"].values()
         if source["columns"]
     }
     for config in environment.config.sources.values():
         for name, table in raw_tables(config).items():
-            found[f"raw_{config.name}.{name}"] = [*table.columns, *ADDED]
+            kinds = {**table.columns, **ADDED}
+            found[f"raw_{config.name}.{name}"] = {column: RAW_TYPES[kind] for column, kind in kinds.items()}
     return found
 
 

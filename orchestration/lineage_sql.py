@@ -7,7 +7,7 @@ then be told one after another, which a `union all by name` needs, and each is s
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -31,7 +31,7 @@ _NOTHING: frozenset[Column] = frozenset()
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 
-def columns_of(sql: str, tables: Mapping[str, Sequence[str]]) -> Columns:
+def columns_of(sql: str, tables: Mapping[str, Collection[str]]) -> Columns:
     """What the columns of a query are made of.
 
     In: the columns of every table it reads, by schema and table. Raises `SqlglotError` for a query that
@@ -46,7 +46,7 @@ def columns_of(sql: str, tables: Mapping[str, Sequence[str]]) -> Columns:
         raise SqlglotError(f"{type(exc).__name__}: {exc}") from exc
 
 
-def _query(query: exp.Expr, named: Mapping[str, Columns], tables: Mapping[str, Sequence[str]]) -> Columns:
+def _query(query: exp.Expr, named: Mapping[str, Columns], tables: Mapping[str, Collection[str]]) -> Columns:
     named = dict(named)
     for part in query.ctes if isinstance(query, exp.Query) else ():
         named[part.alias.lower()] = _named_query(part, named, tables)
@@ -63,13 +63,18 @@ def _query(query: exp.Expr, named: Mapping[str, Columns], tables: Mapping[str, S
     return _select(query, named, tables)
 
 
-def _named_query(part: exp.CTE, named: Mapping[str, Columns], tables: Mapping[str, Sequence[str]]) -> Columns:
+def _named_query(
+    part: exp.CTE, named: Mapping[str, Columns], tables: Mapping[str, Collection[str]]
+) -> Columns:
     names = part.args["alias"].columns
-    if _reads(part.this, part.alias):  # recursive: its first part says what its columns are
-        first = _as(_query(part.this.left, named, tables), names)
-        named = {**named, part.alias.lower(): first}
-        named = {**named, part.alias.lower(): _as(_query(part.this, named, tables), names)}
-    return _as(_query(part.this, named, tables), names)
+    if not _reads(part.this, part.alias):
+        return _as(_query(part.this, named, tables), names)
+    # Recursive: its first part says what its columns are, and each round what else is in them.
+    before, found = None, _as(_query(part.this.left, named, tables), names)
+    while found != before:
+        before = found
+        found = _as(_query(part.this, {**named, part.alias.lower(): before}, tables), names)
+    return found
 
 
 def _reads(query: exp.Expr, name: str) -> bool:
@@ -108,7 +113,9 @@ def _unpivoted(query: exp.Pivot, columns: Columns) -> Columns:
     return {**kept, into.this.name: _NOTHING, into.expressions[0].name: values}
 
 
-def _select(select: exp.Select, named: Mapping[str, Columns], tables: Mapping[str, Sequence[str]]) -> Columns:
+def _select(
+    select: exp.Select, named: Mapping[str, Columns], tables: Mapping[str, Collection[str]]
+) -> Columns:
     select = select.copy()
     select.set("with_", None)
     inner = _hoisted(select, named, tables)
@@ -128,7 +135,7 @@ def _select(select: exp.Select, named: Mapping[str, Columns], tables: Mapping[st
 
 
 def _leaves(
-    node: Node, inner: Mapping[str, Columns], tables: Mapping[str, Sequence[str]]
+    node: Node, inner: Mapping[str, Columns], tables: Mapping[str, Collection[str]]
 ) -> Iterator[frozenset[Column]]:
     """What a column of a SELECT comes of. Raises `SqlglotError` for columns that are in no table."""
     for leaf in node.walk():
@@ -148,7 +155,7 @@ def _leaves(
 
 
 def _hoisted(
-    select: exp.Select, named: Mapping[str, Columns], tables: Mapping[str, Sequence[str]]
+    select: exp.Select, named: Mapping[str, Columns], tables: Mapping[str, Collection[str]]
 ) -> dict[str, Columns]:
     """Puts a table in the place of every query that the SELECT reads from; these queries, by the table's
     name."""

@@ -18,6 +18,9 @@ from settings.paths import DBT_PROJECT
 
 FILES = "files"
 
+#: Reads YAML; in C where the library was built with it, which every command would wait for otherwise.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 @dataclass(frozen=True)
 class RecordPages:
@@ -55,7 +58,7 @@ class RecordPages:
 def _facts() -> dict[str, dict[str, Any]]:
     found = {}
     for path in sorted((DBT_PROJECT / "models" / "staging").glob("*/_sources.yml")):
-        for source in yaml.safe_load(path.read_text(encoding="utf-8"))["sources"]:
+        for source in yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)["sources"]:
             meta = source.get("config", {}).get("meta", {})
             if meta.get("silo"):
                 found[source["name"]] = meta

@@ -21,7 +21,7 @@ from orchestration.dbt_variables import variables
 from orchestration.definitions import build
 from orchestration.environment import Environment, prepare_folders
 from orchestration.keys import PUBLISHED, REGISTER, api_key, raw_key
-from orchestration.lineage import build_lineage, lineage_file, read_lineage
+from orchestration.lineage import Lineage, build_lineage, lineage_file, read_lineage
 from orchestration.triggers import HOURLY_JOB, JOB
 from sandbox.files import write_finance
 from sandbox.simulation import simulate
@@ -324,7 +324,7 @@ def test_columns_lead_from_a_kpi_to_the_field_of_the_vendor(sandbox: dg.Definiti
 
 
 def test_lineage_is_that_of_the_present_models_or_none(company: Company) -> None:
-    assert read_lineage(company.environment.home)["crm.opportunities"]
+    assert read_lineage(company.environment.home).made_of["crm.opportunities"]
     before = lineage_file(company.environment.home).stat().st_mtime_ns
     assert build_lineage(company.environment).share > 0.95
     assert lineage_file(company.environment.home).stat().st_mtime_ns == before
@@ -332,6 +332,6 @@ def test_lineage_is_that_of_the_present_models_or_none(company: Company) -> None
     kept = stamp.read_text()
     stamp.write_text("of other models")
     try:
-        assert read_lineage(company.environment.home) == {}
+        assert read_lineage(company.environment.home) == Lineage()
     finally:
         stamp.write_text(kept)

@@ -79,8 +79,11 @@ def made_of(sql: str) -> dict[str, set[str]]:
         ),
         pytest.param(
             "with recursive up as (select id, owner from crm.deals union all"
-            " select up.id, o.region from up join crm.owners o on up.owner = o.id) select owner from up",
-            {"owner": {"crm.deals.owner", "crm.owners.region"}},
+            " select up.owner, o.region from up join crm.owners o on up.owner = o.id) select * from up",
+            {
+                "id": {"crm.deals.id", "crm.deals.owner", "crm.owners.region"},
+                "owner": {"crm.deals.owner", "crm.owners.region"},
+            },
             id="recursion",
         ),
         pytest.param(
