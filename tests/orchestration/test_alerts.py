@@ -155,7 +155,7 @@ def test_a_failed_run_is_told_with_asset_cause_owner_and_link(watched: Watched, 
     assert said.startswith(
         "Sandbox Inc.: a run of revenue_pipeline failed. The marts are published all the same"
     )
-    assert re.search(r"load_stripe \(raw_stripe/\w+, raw_stripe/\w+, .* and \d+ more\), for \w+:\n", said)
+    assert re.search(r"load_stripe \(raw_stripe/\w+, raw_stripe/\w+, .* and \d+ more\), for [\w, ]+:\n", said)
     assert re.search(
         r"source 'stripe': /stripe/v1/\S+ refused the credentials .*SOURCES__STRIPE__API_KEY", said
     )
