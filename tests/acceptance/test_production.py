@@ -326,7 +326,7 @@ def company(machine: Machine, hook: Webhook) -> Iterator[Revops]:
             until(lambda: answers(f"http://127.0.0.1:{address[1]}/"), 60)
             machine.run("services")
             machine.run("login", said=f"{PASSWORD}\n")
-            until(machine.is_up, 120)
+            until(machine.is_up, 300)
             yield made
         finally:
             vendors.terminate()
@@ -375,7 +375,7 @@ def test_the_job_runs_and_publishes_and_its_history_is_in_postgresql(
     assert started["__typename"] == "LaunchRunSuccess", started
     run_id = started["run"]["runId"]
     query = "query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 900
     status = ""
     while status not in ("SUCCESS", "FAILURE", "CANCELED"):
         assert time.monotonic() < deadline, machine.logs()
@@ -387,7 +387,7 @@ def test_the_job_runs_and_publishes_and_its_history_is_in_postgresql(
     assert int(machine.rows("select count(*) from event_logs")[0]) > 100
     assert not list((company.home / "dagster").rglob("*.db"))
 
-    until(lambda: hook.received, 120)
+    until(lambda: hook.received, 300)
     (alert,) = hook.taken()
     assert alert["title"].startswith("KPIs held back: ") and "won_without_billing" in alert["title"]
     assert alert["message"].endswith(f"/runs/{run_id}")
@@ -440,7 +440,7 @@ def test_a_backup_holds_warehouse_and_history(machine: Machine, company: Revops)
 
 def test_an_upgrade_stops_everything_and_starts_it_again(machine: Machine, company: Revops) -> None:
     machine.run("upgrade")
-    until(machine.is_up, 120)
+    until(machine.is_up, 300)
     runs = "{ runsOrError { ... on Runs { results { status } } } }"
     assert len(machine.query(runs)["runsOrError"]["results"]) == 2
     for unit in ("nginx", "revops-webserver", "revops-daemon", "revops-code"):
