@@ -35,7 +35,7 @@ LOADS, BUILD, GATES = "dlt loads", "dbt build", "Great Expectations"
 PARTS = (LOADS, BUILD, GATES)
 
 #: Builds every model, whether anything has changed or not.
-_RUN_EVERYTHING = [REVOPS, "run"]
+_RUN_EVERYTHING = [REVOPS, "run", "--rebuild"]
 _LOCATION = "from orchestration.definitions import defs; defs()"
 _LOADS = """
 from orchestration.clock import as_of
