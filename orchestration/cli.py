@@ -468,10 +468,12 @@ def prepare(config: ConfigOption = None) -> None:
     """Make the state folder ready for Dagster's own commands, as a deployment does (docs/production.md)."""
     from orchestration.dbt_manifest import build_manifest
     from orchestration.environment import load_environment, prepare_folders
+    from orchestration.lineage import build_lineage
 
     environment = load_environment(config)
     prepare_folders(environment.home)
     build_manifest(environment)
+    build_lineage(environment)
     typer.echo(f"{environment.home.root} is ready for {environment.config.company.name}")
 
 

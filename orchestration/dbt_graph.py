@@ -23,12 +23,14 @@ _DEFINITIONS = Path("compiled", "revops_warehouse", "models", "marts", "kpis", "
 def main() -> int:
     """0, or 1 if dbt has said what is wrong with the project."""
     given, folder = sys.argv[1], Path(sys.argv[2])
-    os.environ["REVOPS_WAREHOUSE"] = ":memory:"
     paths = ["--vars", given, "--target-path", str(folder), "--log-path", str(folder)]
     quiet = ["--no-use-colors", "--log-level", "error"]
     parsed = dbtRunner().invoke([*quiet, "parse", "--no-partial-parse", *paths])
     if not isinstance(parsed.result, Manifest):
         return 1
+    os.environ["REVOPS_WAREHOUSE"] = (
+        ":memory:"  # compiling opens it; runs find the parse of their own profile
+    )
     chosen = ["--no-write-json", "--select", "marts__kpi_definitions"]
     if not dbtRunner(manifest=parsed.result).invoke([*quiet, "compile", *chosen, *paths]).success:
         return 1

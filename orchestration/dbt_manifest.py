@@ -6,14 +6,11 @@ and only read when Dagster loads the code. Nothing here imports Dagster.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -24,9 +21,6 @@ from orchestration.environment import Environment
 from settings.errors import UserError
 from settings.paths import DBT_PROJECT, Home
 
-#: Environment variable: a folder in which state folders of the same configuration find each other's manifest.
-#: Where many are made, as in tests, each would parse the same project.
-SHARED = "REVOPS_MANIFESTS"
 #: The KPI definitions, beside the manifest.
 KPIS = "kpis.json"
 
@@ -43,11 +37,6 @@ def build_manifest(environment: Environment) -> None:
     stamp = _stamp(environment.home)
     if manifest.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == fingerprint:
         return
-    shared = Path(os.environ[SHARED], fingerprint) if os.environ.get(SHARED) else None
-    if shared is not None and shared.exists():
-        shutil.rmtree(manifest.parent, ignore_errors=True)
-        shutil.copytree(shared, manifest.parent)
-        return
     manifest.parent.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
     given = json.dumps(variables(environment, None))
@@ -56,11 +45,6 @@ def build_manifest(environment: Environment) -> None:
     if done.returncode:
         raise UserError(f"the dbt project cannot be read:\n{done.stdout.strip() or done.stderr.strip()}")
     stamp.write_text(fingerprint, encoding="utf-8")
-    if shared is not None:
-        part = Path(tempfile.mkdtemp(dir=shared.parent))
-        shutil.copytree(manifest.parent, part, dirs_exist_ok=True)
-        with contextlib.suppress(OSError):  # another process was first
-            part.rename(shared)
 
 
 def manifest_fingerprint(home: Home) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,15 +14,6 @@ from serving import serving
 
 from sandbox.server import app
 from sandbox.world import World
-
-
-@pytest.fixture(scope="session", autouse=True)
-def shared_manifests(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
-    """Companies of the same configuration share what dbt makes of the project, which takes it seconds."""
-    own = tmp_path_factory.getbasetemp()
-    shared = (own if worker_id == "master" else own.parent) / "manifests"
-    shared.mkdir(exist_ok=True)
-    os.environ["REVOPS_MANIFESTS"] = str(shared)
 
 
 @pytest.fixture

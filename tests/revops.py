@@ -39,7 +39,7 @@ class Revops:
     def start(self, *arguments: str, into: IO[str] | int = subprocess.PIPE) -> subprocess.Popen[str]:
         """Begin, without waiting for the end. What talks for long needs a file: nobody empties the pipe."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("REVOPS_", "DAGSTER_", "DBT_"))}
-        kept = {k: v for k, v in os.environ.items() if k in ("REVOPS_REAL_DATA", "REVOPS_MANIFESTS")}
+        kept = {k: v for k, v in os.environ.items() if k == "REVOPS_REAL_DATA"}
         own = {"REVOPS_HOME": str(self.home), "REVOPS_CONFIG": str(self.config)}
         return subprocess.Popen(
             [str(COMMAND), *arguments],
