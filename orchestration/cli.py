@@ -140,7 +140,7 @@ def run(
     if report.status == "failed":
         if report.is_published:
             report.errors.append(
-                "The marts are published all the same, with that source as of its last good load"
+                "The marts are published all the same; what is made of that is as of its last good load"
             )
         raise UserError("\n".join(report.errors))
     if report.status == "held":

@@ -15,6 +15,9 @@ import pytest
 import requests
 from revops import ROOT, Revops, copied, free_port
 
+PUBLISHED_ALL_THE_SAME = (
+    "The marts are published all the same; what is made of that is as of its last good load"
+)
 SECRET = "pat-na1-not-the-right-one"
 
 
@@ -49,8 +52,12 @@ class Company(Revops):
         return Revops(self.home, config, environment)
 
     def state(self) -> tuple[Any, Any]:
-        """Everything a failed run must leave alone."""
+        """Everything a run that is refused must leave alone."""
         return self.tables(), self.published()
+
+    def figures(self) -> tuple[Any, Any]:
+        """What a source that fails must leave alone: what was loaded, and what is made of it."""
+        return self.tables("raw\\_%"), self.published()["marts.kpi_values"]
 
 
 @pytest.fixture(scope="module")
@@ -153,18 +160,19 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_every_source_that_fails_says_what_happened_where_and_what_to_do(company: Company, case: str) -> None:
     environment, faults, expected = CASES[case]
-    before = company.state()
+    before = company.figures()
     with company.faults(*faults):
-        said = refused(company.changed("same.toml", **environment)).splitlines()
+        *said, published = refused(company.changed("same.toml", **environment)).splitlines()
+    assert published == PUBLISHED_ALL_THE_SAME
     assert not [file for file in company.home.rglob("*") if file.is_file() and holds_the_secret(file)]
     assert len(said) == len(expected)
     for line, pattern in zip(sorted(said), expected, strict=True):
         assert re.match(pattern, line), line
-    assert company.state() == before
+    assert company.figures() == before
 
 
 def test_a_dead_address_and_a_column_the_file_lacks_are_named(company: Company, tmp_path: Path) -> None:
-    before = company.state()
+    before = company.figures()
     own = tmp_path / "finance.toml"
     mapping = (ROOT / "mappings" / "finance.toml").read_text(encoding="utf-8")
     own.write_text(mapping.replace('amount = "amount"', 'amount = "amont * 2"', 1), encoding="utf-8")
@@ -178,14 +186,16 @@ def test_a_dead_address_and_a_column_the_file_lacks_are_named(company: Company, 
             f'[sources.stripe]\nsilo = "billing"\ntype = "stripe"\nbase_url = "{dead}/stripe"\n\n[sandbox]',
         ),
     )
-    column, address = sorted(refused(revops).splitlines())
+    *said, published = refused(revops).splitlines()
+    column, address = sorted(said)
+    assert published == PUBLISHED_ALL_THE_SAME
     assert column == (
         f"mapping {own}: [tables.spend.columns] amount = 'amont * 2': file 'spend' (spend.csv) has no column"
         " 'amont'; did you mean 'amount' or 'month'?"
     )
     assert address.startswith(f"source 'stripe': {dead} cannot be reached (/stripe/v1/")
     assert address.endswith("Check base_url under [sources.stripe], the network, and that the server is up")
-    assert company.state() == before
+    assert company.figures() == before
 
 
 def test_of_two_runs_at_once_one_is_refused_and_the_other_finds_nothing_changed_by_all_that(

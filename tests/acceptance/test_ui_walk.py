@@ -16,7 +16,10 @@ from revops import Revops, copied
 RUNS = 5
 
 #: What somebody types in the search box, the asset it leads to, and how its description begins.
-SEARCHED = [("kpi values", "marts/kpi_values", "One row per KPI, period")]
+SEARCHED = [
+    ("win rate", "kpis/win_rate", "Won opportunities / (won + lost)"),
+    ("kpi values", "marts/kpi_values", "One row per KPI, period"),
+]
 
 #: Whether a plot has dots in a colour; its frame, scales and letters are grey.
 _DRAWN = """(canvas) => {
@@ -101,10 +104,14 @@ def test_what_somebody_searches_is_found_and_says_what_it_is(
     expect(page.get_by_role("listitem").filter(has_text=name)).to_be_visible()
     expect(page.get_by_role("link", name=group, exact=True)).to_be_visible()
     expect(page.get_by_text(description)).to_be_visible()
-    # How fresh it is, and by what schedule.
+    # How fresh it is, by what schedules, and whose.
     expect(page.get_by_text("Latest materialization")).to_be_visible()
     expect(page.get_by_role("link", name="revenue_pipeline")).to_be_visible()
-    expect(page.get_by_text("At 05:00 AM")).to_be_visible()
+    expect(page.get_by_text("2 schedules")).to_be_visible()
+    expect(page.get_by_text("Owners", exact=True)).to_be_visible()
+    if group == "kpis":
+        expect(page.get_by_text("Latest check results")).to_be_visible()
+        expect(page.get_by_text("Fails if more than 30 hours since last materialization")).to_be_visible()
 
 
 def test_a_mart_tells_what_its_columns_mean(page: Page, ui: Ui) -> None:
@@ -120,15 +127,15 @@ def test_the_lineage_of_a_kpi_goes_back_to_hubspots_deals(page: Page, ui: Ui) ->
     expect(page.get_by_role("button", name=re.compile(r"Materialize all \(1\d\d\)"))).to_be_visible()
     # All of it is seen in the graph of everything.
     graph(page, ui, '+key:"marts/kpi_values"')
-    sources = ("raw_hubspot", "raw_mailshake", "raw_stripe", "raw_finance")
-    for group in (*sources, "systems", "crm", "core", "gaps", "marts"):
+    sources = ("raw_crm", "raw_email", "raw_billing", "raw_finance")
+    for group in (*sources, "systems", "contract_crm", "core", "gaps", "marts_kpis"):
         expect(group_of(page, group)).to_be_visible()
     graph(page, ui, 'key:"raw_hubspot/deals"+ and +key:"marts/kpi_values"')
-    for group in ("staging", "crm", "core", "marts"):
+    for group in ("staging_crm", "contract_crm", "core", "marts_kpis"):
         expect(group_of(page, group)).to_be_visible()
-    for group in ("raw_stripe", "billing", "published"):
+    for group in ("raw_billing", "contract_billing", "published"):
         expect(group_of(page, group)).to_have_count(0)
-    group_of(page, "raw_hubspot").locator("xpath=preceding::button[1]").click()
+    group_of(page, "raw_crm").locator("xpath=preceding::button[1]").click()
     expect(page.get_by_role("button", name="deals")).to_be_visible()
 
 
@@ -149,6 +156,27 @@ def test_a_failed_check_shows_the_rows_it_found(page: Page, ui: Ui, company: Rev
     page.get_by_role("button", name="Close").click()
     # How it went over the runs is drawn under it.
     drawn(page, 2)
+
+
+def test_a_kpi_is_drawn_over_the_runs(page: Page, ui: Ui) -> None:
+    asset(page, ui, "kpis/win_rate")
+    expect(page.get_by_role("cell", name="latest quarter")).to_be_visible()
+    page.get_by_role("button", name="Plots").click()
+    for name in ("latest month", "latest quarter", "latest year", "since the beginning"):
+        expect(page.get_by_text(name, exact=True)).to_be_visible()
+    page.wait_for_function(f"() => [...document.querySelectorAll('canvas')].slice(0, 4).every({_DRAWN})")
+
+
+def test_months_are_loaded_again_by_a_backfill(page: Page, ui: Ui) -> None:
+    asset(page, ui, "raw_mailshake/opens")
+    page.get_by_role("button", name=re.compile("^Materialize")).first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="All", exact=True).click()
+    dialog.get_by_role("button", name="Launch backfill").click()
+    expect(page.get_by_text("Created backfill")).to_be_visible()
+    page.goto(f"{ui.address}/runs?view=backfills")
+    expect(page.get_by_role("link", name="raw_mailshake / opens")).to_be_visible()
+    expect(page.get_by_text("Completed", exact=True)).to_be_visible(timeout=300_000)
 
 
 def test_figures_are_drawn_over_the_runs(page: Page, ui: Ui) -> None:
