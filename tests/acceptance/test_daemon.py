@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -87,13 +87,12 @@ def quiet(ui: Ui) -> bool:
     return not [run for run in runs(ui) if run["status"] in going]
 
 
-def worker(run_id: str) -> int | None:
-    """The process that executes a run."""
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            if "execute_run" in command and run_id in command:
-                return int(process.name)
+def worker(revops: Revops, run_id: str) -> int | None:
+    """The process that executes a run, once it has the right to write the warehouse."""
+    with contextlib.suppress(OSError, ValueError):
+        holder = json.loads((revops.home / "run.holder").read_text(encoding="utf-8"))
+        if run_id in holder["holder"]:
+            return int(holder["pid"])
     return None
 
 
@@ -121,12 +120,12 @@ def test_a_changed_file_starts_a_run_for_its_source(ui: Ui, revops: Revops) -> N
         ).fetchone() == (1,)
 
 
-def test_a_second_run_waits_and_a_killed_one_gives_its_place_back(ui: Ui) -> None:
+def test_a_second_run_waits_and_a_killed_one_gives_its_place_back(ui: Ui, revops: Revops) -> None:
     first = ui.start()
-    until(lambda: ui.status(first) == "STARTED" and worker(first), 90)
+    until(lambda: ui.status(first) == "STARTED" and worker(revops, first), 90)
     second = ui.start()
     until(lambda: ui.status(second) == "QUEUED", 30)
-    process = worker(first)
+    process = worker(revops, first)
     assert process is not None and ui.status(first) == "STARTED"
     assert ui.status(second) == "QUEUED"
     os.kill(process, signal.SIGKILL)

@@ -57,7 +57,7 @@ def test_what_is_made_of_a_changed_table_is_built_and_nothing_beside(company: Re
     change(company, "update raw_stripe.refunds set amount = amount + 1, _hash = 0")
     company("run")
     found = built(company)
-    assert {"stg_stripe__refunds", "billing__refunds", "core__revenue_steps", "marts__revenue_walk"} <= found
+    assert {"stg_stripe__refunds", "billing__refunds", "core__revenue_walk", "marts__revenue_walk"} <= found
     assert not found & {"stg_stripe__invoices", "crm__accounts", "identity__accounts", "core__mrr_monthly"}
     assert 0 < checks_of(company) < 100
 
