@@ -32,6 +32,9 @@ def build(
 ) -> Iterator[Any]:
     """Run dbt on those of `nodes` (models and tests by dbt's unique ids) that are stale; yields every model.
 
+    A run that is asked for some models only builds what else is stale all the same, or they would be of
+    another instant than what they are made of.
+
     Raises `UserError` if a model cannot be built or a test fails; then no model is an output, as what is made
     of this half must not run, and what was built is in the history all the same.
     """
@@ -58,7 +61,7 @@ def build(
     described = relations.describe(home, [manifest["nodes"][one] for one in models])
     for model, found in zip(models, described, strict=True):
         key = translator.get_asset_key(manifest["nodes"][model])
-        if is_good:
+        if is_good and key in context.selected_asset_keys:
             metadata = {**built.get(model, {"status": "unchanged"}), **found}
             version = dg.DataVersion(fingerprints[model])
             yield dg.MaterializeResult(asset_key=key, metadata=metadata, data_version=version)
