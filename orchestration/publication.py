@@ -114,12 +114,11 @@ def _kpi(definition: Mapping[str, Any]) -> dg.AssetSpec:
 
 def _published(kpi: str, rows: list[reading.Row]) -> dg.MaterializeResult:
     """A KPI's latest figures, as numbers that the UI draws over time, and its last months."""
-    latest = {row["period"]: row for row in rows}  # they are in the order of time
-    status = {row["gate_status"] for row in latest.values()}
+    status = {row["gate_status"] for row in {row["period"]: row for row in rows}.values()}
+    latest = {row["period"]: row for row in rows if row["value"] is not None}  # in the order of time
     metadata: dict[str, Any] = {"gates": ", ".join(sorted(status)) or "no figures"}
     for period, row in latest.items():
-        if row["value"] is not None:
-            metadata["since the beginning" if period == "all" else f"latest {period}"] = float(row["value"])
+        metadata["since the beginning" if period == "all" else f"latest {period}"] = float(row["value"])
     shown = next((latest[period] for period in reading.PERIODS if period in latest), None)
     if shown is not None:
         for name in ("numerator", "denominator", "coverage"):

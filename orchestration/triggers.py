@@ -30,8 +30,14 @@ SETTLED_SECONDS = 30.0
 WARN_AFTER, FAIL_AFTER = timedelta(hours=26), timedelta(hours=30)
 PEOPLE_READ = ("published", "kpis")
 
+#: What was updated before anybody looked is no news: the run that did it built the rest, too.
+HANDLED = (
+    dg.AutomationCondition.newly_requested()
+    | dg.AutomationCondition.newly_updated()
+    | dg.AutomationCondition.initial_evaluation()
+)
 STALE = (
-    dg.AutomationCondition.any_deps_updated().since_last_handled()
+    dg.AutomationCondition.any_deps_updated().since(HANDLED)
     & ~dg.AutomationCondition.in_progress()
     & ~dg.AutomationCondition.any_deps_in_progress()
 )
