@@ -15,6 +15,8 @@ from typing import Any
 from revops import Revops, free_port
 
 JOB = "revenue_pipeline"
+#: For revops.toml where a test is not about schedules: none comes between, at whatever time it runs.
+NO_SCHEDULE_NOW = '\n[schedules]\ndaily = "0 0 29 2 *"\nhourly = "0 0 29 2 *"\n'
 
 _STARTED = """
 mutation Start($job: ExecutionParams!) {

@@ -41,7 +41,7 @@ def revops(small_company: Revops, tmp_path_factory: pytest.TempPathFactory) -> R
     """A company after its first run, whose hourly schedule is one of every minute."""
     made = copied(small_company, tmp_path_factory.mktemp("daemon") / "company")
     with made.config.open("a", encoding="utf-8") as config:
-        config.write('\n[schedules]\nhourly = "* * * * *"\n')
+        config.write('\n[schedules]\ndaily = "0 0 29 2 *"\nhourly = "* * * * *"\n')
     return made
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dagster_ui import JOB, Ui, serving_ui
+from dagster_ui import JOB, NO_SCHEDULE_NOW, Ui, serving_ui
 from revops import Revops, sandbox_company
 
 from settings.paths import Home
@@ -17,7 +17,7 @@ from settings.paths import Home
 
 @pytest.fixture(scope="module")
 def revops(tmp_path_factory: pytest.TempPathFactory) -> Revops:
-    return sandbox_company(tmp_path_factory.mktemp("ui"), size=40, months=12)
+    return sandbox_company(tmp_path_factory.mktemp("ui"), size=40, months=12, extra=NO_SCHEDULE_NOW)
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +26,18 @@ def ui(revops: Revops) -> Iterator[Ui]:
         yield started
 
 
-def test_the_page_shows_the_job_and_its_daily_schedule(ui: Ui) -> None:
+def test_the_page_shows_the_job_and_its_schedules(ui: Ui) -> None:
     (repository,) = ui.ask(
         "{ repositoriesOrError { ... on RepositoryConnection { nodes {"
         " jobs { name } schedules { name pipelineName scheduleState { status } } } } } }"
     )["repositoriesOrError"]["nodes"]
     assert JOB in [job["name"] for job in repository["jobs"]]
-    (schedule,) = repository["schedules"]
-    assert schedule["pipelineName"] == JOB
-    assert schedule["scheduleState"]["status"] == "RUNNING"
+    schedules = {one["name"]: one for one in repository["schedules"]}
+    assert {name: one["pipelineName"] for name, one in schedules.items()} == {
+        "daily": JOB,
+        "hourly": "email_and_billing",
+    }
+    assert {one["scheduleState"]["status"] for one in schedules.values()} == {"RUNNING"}
 
 
 def test_a_run_from_the_page_publishes_the_marts(revops: Revops, ui: Ui) -> None:
