@@ -190,7 +190,7 @@ def test_months_are_loaded_again_by_a_backfill(page: Page, ui: Ui) -> None:
     expect(page.get_by_text("Created backfill")).to_be_visible()
     page.goto(f"{ui.address}/runs?view=backfills")
     expect(page.get_by_text("raw_mailshake / opens").first).to_be_visible()
-    expect(page.get_by_text("Completed", exact=True)).to_be_visible(timeout=300_000)
+    expect(page.get_by_text("Success", exact=True)).to_be_visible(timeout=300_000)
 
 
 def test_the_page_asks_nothing_of_other_machines(walked: tuple[Page, list[str]]) -> None:
