@@ -235,7 +235,7 @@ def load_source(
         if not is_exact:
             home.loaded(config.name).parent.mkdir(exist_ok=True)
             home.loaded(config.name).touch()
-        shutil.rmtree(home.quarantine / config.name, ignore_errors=True)
+            shutil.rmtree(home.quarantine / config.name, ignore_errors=True)
         if frozen:
             raise UserError(_frozen(config.name, frozen, home))
         totals = _totals(home, pipeline.dataset_name, source)
