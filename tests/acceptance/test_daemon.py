@@ -8,6 +8,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -197,13 +198,13 @@ def test_one_dead_source_leaves_the_rest_fresh(ui: Ui, revops: Revops) -> None:
     run = ui.start()
     assert ui.ended(run) == "FAILURE"
     requests.delete(f"{address}/faults", timeout=5)
+    newest_day = "select max(day) from marts.pipeline_daily"
     with revops.warehouse() as warehouse:
-        after = newest(warehouse)
+        after, built = newest(warehouse), only(warehouse, newest_day)
     assert after["stripe"] == before["stripe"]
     assert after["hubspot"] > before["hubspot"] and after["mailshake"] > before["mailshake"]
     with revops.marts() as marts:
-        published = marts.execute("select max(day) from marts.pipeline_daily").fetchone()
-    assert published is not None and str(published[0]) == after["as of"]
+        assert built is not None and only(marts, newest_day) == built
     checks = ui.ask(CHECKS, of={"path": ["raw_stripe", "customers"]})["assetNodeOrError"][
         "assetChecksOrError"
     ]
@@ -213,12 +214,16 @@ def test_one_dead_source_leaves_the_rest_fresh(ui: Ui, revops: Revops) -> None:
     assert "HTTP 500" in loaded["evaluation"]["description"]
 
 
-def newest(warehouse: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """When the newest rows of each source were loaded, and the day the warehouse is as of."""
-    found = {
-        source: str(warehouse.execute(f"select max(_loaded_at) from raw_{source}.{table}").fetchone())
-        for source, table in (("hubspot", "deals"), ("mailshake", "sent"), ("stripe", "invoices"))
+def newest(warehouse: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    """When the newest rows of each source were loaded."""
+    tables = {"hubspot": "deals", "mailshake": "sent", "stripe": "invoices"}
+    return {
+        source: only(warehouse, f"select max(_loaded_at) from raw_{source}.{table}")
+        for source, table in tables.items()
     }
-    day = warehouse.execute("select max(day) from marts.pipeline_daily").fetchone()
-    assert day is not None
-    return found | {"as of": str(day[0])}
+
+
+def only(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
+    """The one value that a query gives."""
+    (value,) = connection.execute(query).fetchone() or (None,)
+    return value
