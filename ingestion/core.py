@@ -221,25 +221,26 @@ def load_source(
     _configure_dlt()
     pipeline: dlt.Pipeline | None = None
     try:
-        pipeline = writing.pipeline(config, home, raw_tables(config))
-        is_first = not writing.has_loaded(home, pipeline.dataset_name)
-        if is_first and is_exact:
-            raise UserError(f"source {config.name!r} was never loaded: run the whole pipeline first")
-        if is_first:  # of a warehouse deleted since, its mark may still be there
-            home.loaded(config.name).unlink(missing_ok=True)
-        with _Heard(config.name) as heard:
-            source, frozen = _extract(pipeline, config, as_of, home, backfill, is_first)
-        writing.write(pipeline)
-        if is_first:
-            writing.keep_one(home, pipeline.dataset_name, raw_tables(config))
-        if not is_exact:
-            home.loaded(config.name).parent.mkdir(exist_ok=True)
-            home.loaded(config.name).touch()
-            shutil.rmtree(home.quarantine / config.name, ignore_errors=True)
-        if frozen:
-            raise UserError(_frozen(config.name, frozen, home))
-        totals = _totals(home, pipeline.dataset_name, source)
-        return LoadReport(config.name, totals, heard.messages, is_first)
+        with writing.held_open(home):
+            pipeline = writing.pipeline(config, home, raw_tables(config))
+            is_first = not writing.has_loaded(home, pipeline.dataset_name)
+            if is_first and is_exact:
+                raise UserError(f"source {config.name!r} was never loaded: run the whole pipeline first")
+            if is_first:  # of a warehouse deleted since, its mark may still be there
+                home.loaded(config.name).unlink(missing_ok=True)
+            with _Heard(config.name) as heard:
+                source, frozen = _extract(pipeline, config, as_of, home, backfill, is_first)
+            writing.write(pipeline)
+            if is_first:
+                writing.keep_one(home, pipeline.dataset_name, raw_tables(config))
+            if not is_exact:
+                home.loaded(config.name).parent.mkdir(exist_ok=True)
+                home.loaded(config.name).touch()
+                shutil.rmtree(home.quarantine / config.name, ignore_errors=True)
+            if frozen:
+                raise UserError(_frozen(config.name, frozen, home))
+            totals = _totals(home, pipeline.dataset_name, source)
+            return LoadReport(config.name, totals, heard.messages, is_first)
     except Exception as exc:
         if any(isinstance(cause, KeyboardInterrupt) for cause in chain(exc)):
             raise KeyboardInterrupt from None  # what dlt makes of Ctrl-C is an ordinary exception too

@@ -7,18 +7,47 @@ while it is written, it begins anew. Every later load is merged on the tables' k
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import dlt
 import duckdb
+from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.normalizers.naming import NamingConvention
 from dlt.common.runtime import signals
+from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 
 from settings.config import SourceConfig
 from settings.paths import Home
 
 if TYPE_CHECKING:
     from ingestion.core import TableSpec
+
+
+class _DuckDB(dlt.destinations.duckdb):
+    """dlt's DuckDB, which works out once what it can do.
+
+    dlt asks some twenty times a load, and each time looks for settings in every place there is.
+    """
+
+    #: dlt keeps it with a pipeline's state; it must not depend on where this class stands.
+    destination_type = "dlt.destinations.duckdb"
+
+    def __init__(self, file: str) -> None:
+        super().__init__(file)
+        self._known: dict[object, DestinationCapabilitiesContext] = {}
+
+    def capabilities(
+        self, config: DuckDbClientConfiguration | None = None, naming: NamingConvention | None = None
+    ) -> DestinationCapabilitiesContext:
+        """Of the warehouse; a copy, as whoever asks may change it."""
+        if config is not None:
+            return super().capabilities(config, naming)
+        kind = naming and (type(naming), naming.max_length)
+        if kind not in self._known:
+            self._known[kind] = super().capabilities(None, naming)
+        return self._known[kind].copy()
 
 
 def pipeline(config: SourceConfig, home: Home, tables: Mapping[str, TableSpec]) -> dlt.Pipeline:
@@ -28,7 +57,7 @@ def pipeline(config: SourceConfig, home: Home, tables: Mapping[str, TableSpec]) 
     made = dlt.pipeline(
         pipeline_name=f"revops_{config.name}",
         pipelines_dir=str(home.dlt),
-        destination=dlt.destinations.duckdb(str(home.warehouse)),
+        destination=_DuckDB(str(home.warehouse)),
         dataset_name=f"raw_{config.name}",
     )
     if not has_loaded(home, made.dataset_name) and _dropped(home, made.dataset_name):
@@ -41,6 +70,15 @@ def pipeline(config: SourceConfig, home: Home, tables: Mapping[str, TableSpec]) 
         keep_one(home, made.dataset_name, tables)
     restore(made)
     return made
+
+
+@contextlib.contextmanager
+def held_open(home: Home) -> Iterator[None]:
+    """While it lasts, who opens the warehouse in this process need not read its catalogue again."""
+    with contextlib.ExitStack() as opened:
+        if home.warehouse.exists():
+            opened.enter_context(duckdb.connect(str(home.warehouse)))
+        yield
 
 
 def restore(given: dlt.Pipeline) -> None:
@@ -62,9 +100,11 @@ def has_loaded(home: Home, dataset: str) -> bool:
     if not home.warehouse.exists():
         return False
     with duckdb.connect(str(home.warehouse)) as connection:
-        if "_dlt_loads" not in _tables(connection, dataset):
+        try:
+            loads = f'select count(*) from "{dataset}"._dlt_loads where status = 0'  # noqa: S608
+            done = connection.execute(loads).fetchone()
+        except duckdb.CatalogException:
             return False
-        done = connection.execute(f'select count(*) from "{dataset}"._dlt_loads where status = 0').fetchone()  # noqa: S608
     return bool(done and done[0])
 
 

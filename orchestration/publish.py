@@ -107,23 +107,26 @@ def _copy(home: Home, folder: Path, as_of: datetime) -> dict[str, int]:
             connection.execute(f"attach {_text(former.resolve())} as former (read_only)")
         held.last_good(connection, former.exists())
         reported.first_published(connection, former.exists(), as_of)
+        columns = _columns(connection)
         copied = {
-            table: (f"warehouse.{SCHEMA}.{_name(table)}", comment, _columns(connection, table))
+            table: (f"warehouse.{SCHEMA}.{_name(table)}", comment, columns.get(table, []))
             for table, comment in _tables(connection)
         }
         copied[held.TABLE] = (f"temp.{held.TABLE}", *copied[held.TABLE][1:])
         copied[reported.TABLE] = f"temp.{reported.TABLE}", reported.COMMENT, list(reported.COLUMNS.items())
-        for table, (origin, comment, columns) in copied.items():
+        connection.execute("begin")
+        for table, (origin, comment, described) in copied.items():
             target = f"published.{SCHEMA}.{_name(table)}"
             connection.execute(f"create table {target} as from {origin} order by all")
             if comment:
                 connection.execute(f"comment on table {target} is {_text(comment)}")
-            for column, said in columns:
+            for column, said in described:
                 connection.execute(f"comment on column {target}.{_name(column)} is {_text(said)}")
             file = folder / "parquet" / f"{table}.parquet"
             connection.execute(f"copy {target} to {_text(file)} (format parquet, compression zstd)")
             counted = connection.execute(f"select count(*) from {target}").fetchone()  # noqa: S608
             rows[table] = counted[0] if counted else 0
+        connection.execute("commit")
     return rows
 
 
@@ -135,12 +138,16 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None
     ).fetchall()
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
-    return connection.execute(
-        "select column_name, comment from duckdb_columns() where database_name = 'warehouse'"
-        " and schema_name = $schema and table_name = $table and comment is not null order by column_index",
-        {"schema": SCHEMA, "table": table},
-    ).fetchall()
+def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[str, str]]]:
+    """Every mart's columns with their comments."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for table, column, comment in connection.execute(
+        "select table_name, column_name, comment from duckdb_columns() where database_name = 'warehouse'"
+        " and schema_name = $schema and comment is not null order by table_name, column_index",
+        {"schema": SCHEMA},
+    ).fetchall():
+        found.setdefault(table, []).append((column, comment))
+    return found
 
 
 def _point(link: Path, target: Path) -> None:
