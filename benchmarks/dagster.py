@@ -36,7 +36,8 @@ PARTS = (LOADS, BUILD, GATES)
 
 #: Builds every model, whether anything has changed or not.
 _RUN_EVERYTHING = [REVOPS, "run", "--rebuild"]
-_LOCATION = "from orchestration.definitions import defs; defs()"
+#: To the moment it is loaded: what the process does after that, nobody waits for.
+_LOCATION = "import os; from orchestration.definitions import defs; defs(); os._exit(0)"
 _LOADS = """
 from orchestration.clock import as_of
 from orchestration.environment import load_environment

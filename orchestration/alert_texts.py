@@ -11,6 +11,7 @@ from expectations.catalogue import GATES
 from orchestration import reading
 from orchestration.alert_delivery import Alert
 from orchestration.environment import Environment
+from orchestration.faults import fault
 from orchestration.gates import read_verdict
 from orchestration.keys import PUBLISHED
 from settings.errors import UserError
@@ -135,17 +136,14 @@ def free(environment: Environment, before: Mapping[str, Any], run_id: str) -> Al
 
 def _cause(error: Any) -> str | None:
     """What is meant for people. Of any other fault only its kind: its text may repeat what is in the data."""
-    if error is None:
+    found = fault(error)
+    if found is None:
         return None
-    last = error
-    while error is not None:
-        kind, _, said = str(error.message).strip().partition(": ")
-        if kind.startswith(f"{UserError.__module__}."):
-            return said if len(said) <= MOST_SAID else f"{said[:MOST_SAID]} ..."
-        last, error = error, error.cause
-    if last.cls_name in ("DagsterExecutionInterruptedError", KeyboardInterrupt.__name__):
+    if found.told is not None:
+        return found.told if len(found.told) <= MOST_SAID else f"{found.told[:MOST_SAID]} ..."
+    if found.is_interruption:
         return "it was interrupted"
-    return f"{last.cls_name}, a fault of the pipeline; the run shows where"
+    return f"{found.kind}, a fault of the pipeline; the run shows where"
 
 
 def _teams(owners: Iterable[str]) -> str:

@@ -11,8 +11,9 @@ import dagster as dg
 
 from orchestration import run_log
 from orchestration.environment import Environment
+from orchestration.faults import fault
 from orchestration.run_log import LOG
-from settings.errors import MEANT_FOR_USERS, UserError
+from settings.errors import UserError
 
 
 @contextlib.contextmanager
@@ -67,9 +68,5 @@ class _Steps:
 
 def _said(error: Any) -> str:
     """What is meant for the user; else what went wrong in the first place."""
-    last = error
-    while error is not None:
-        if error.cls_name in MEANT_FOR_USERS:
-            return str(error.message).split(": ", 1)[1].strip()
-        last, error = error, error.cause
-    return str(last.message).strip() if last is not None else "Dagster does not say why"
+    found = fault(error)
+    return "Dagster does not say why" if found is None else found.told or found.said

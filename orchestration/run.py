@@ -15,8 +15,8 @@ from typing import Any
 from orchestration import run_log
 from orchestration.dbt_manifest import build_manifest
 from orchestration.environment import Environment, prepare_folders
+from orchestration.faults import fault
 from orchestration.scope import Scope
-from settings.errors import MEANT_FOR_USERS
 from settings.lock import run_lock
 
 #: Dagster captures what steps print with processes of its own, which Ctrl-C would reach and make noise.
@@ -205,13 +205,9 @@ def _reason(error: Any) -> str:
 
     Raises KeyboardInterrupt if that is what ended the step.
     """
-    last = error
-    while error is not None:
-        if error.cls_name in ("DagsterExecutionInterruptedError", KeyboardInterrupt.__name__):
-            raise KeyboardInterrupt
-        if error.cls_name in MEANT_FOR_USERS:
-            return str(error.message).split(": ", 1)[1].strip()
-        last, error = error, error.cause
-    if last is None:
+    found = fault(error)
+    if found is None:
         return "the run failed, and Dagster does not say why; look at it with `revops ui`"
-    return f"{last.message.strip()} (a fault of the pipeline; `revops ui` shows where)"
+    if found.is_interruption:
+        raise KeyboardInterrupt
+    return found.told or f"{found.said} (a fault of the pipeline; `revops ui` shows where)"

@@ -10,12 +10,12 @@ from orchestration.environment import Environment, load_environment
 
 
 @pytest.fixture(scope="module")
-def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], Environment]]:
-    """Loads a configuration on a state folder of its own, as a command does, and leaves no trace of it."""
+def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Environment]]:
+    """Loads a configuration as a command does, and leaves no trace; with no state folder, on a new one."""
     before = dict(os.environ)
 
-    def loaded(config: Path) -> Environment:
-        os.environ["REVOPS_HOME"] = str(tmp_path_factory.mktemp("home"))
+    def loaded(config: Path, home: Path | None = None) -> Environment:
+        os.environ["REVOPS_HOME"] = str(home or tmp_path_factory.mktemp("home"))
         return load_environment(config)
 
     yield loaded
