@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -148,8 +147,6 @@ def test_a_backfill_of_three_months_changes_only_them_and_what_is_made_of_them(
     ui: Ui, revops: Revops
 ) -> None:
     until(lambda: quiet(ui), 240)
-    # What a whole run and a backfill bring between two looks of what_is_stale, it takes for handled.
-    time.sleep(45)
     with duckdb.connect(str(revops.home / "warehouse.duckdb")) as warehouse:
         warehouse.execute("set timezone = 'UTC'")
         before = months_of(warehouse, "true")
