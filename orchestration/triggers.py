@@ -30,10 +30,14 @@ SETTLED_SECONDS = 30.0
 WARN_AFTER, FAIL_AFTER = timedelta(hours=26), timedelta(hours=30)
 PEOPLE_READ = ("published", "kpis")
 
+_UPDATED = dg.AutomationCondition.newly_updated()
+_REQUESTED_TOO = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.will_be_requested())
+#: A run and a backfill may both end between two looks: which of them was last, only their times tell.
+OUTRUN = dg.AutomationCondition.any_deps_match(_UPDATED).since(_UPDATED) | _REQUESTED_TOO
 #: What was updated before anybody looked is no news: the run that did it built the rest, too.
 HANDLED = (
     dg.AutomationCondition.newly_requested()
-    | dg.AutomationCondition.newly_updated()
+    | (_UPDATED & ~OUTRUN)
     | dg.AutomationCondition.initial_evaluation()
 )
 STALE = (
