@@ -20,7 +20,7 @@ from settings.errors import UserError
 
 #: How a step's log says that a model is built.
 BUILT = "built "
-UNIT_TESTS = "unit_test"  # they test the models, not the data: `make test` runs them
+BUILT_KINDS = ("model", "test")  # unit tests are of the models, not the data: `make test` runs them
 
 
 def build(
@@ -86,8 +86,26 @@ def _events(dbt: DbtProcess, manifest: Mapping[str, Any], stale: Collection[str]
     """What dbt says while it builds these nodes."""
     if not stale:
         return
-    command = ["build", "--exclude-resource-type", UNIT_TESTS, "--indirect-selection", "empty"]
-    yield from dbt.run([*command, "--select", *(manifest["nodes"][one]["name"] for one in sorted(stale))])
+    kinds = [word for kind in BUILT_KINDS for word in ("--resource-type", kind)]
+    yield from dbt.run(["build", *kinds, "--indirect-selection", "empty", *_selection(manifest, stale)])
+
+
+def _selection(manifest: Mapping[str, Any], stale: Collection[str]) -> list[str]:
+    """What names these nodes to dbt: folders, if mostly stale, as dbt looks at all nodes for each name."""
+    by_folder: dict[str, dict[str, str]] = {}
+    for unique_id, node in manifest["nodes"].items():
+        if node["resource_type"] in BUILT_KINDS:
+            by_folder.setdefault(node["fqn"][1], {})[unique_id] = node["name"]
+    selected, excluded = [], []
+    for folder, names in by_folder.items():
+        listed = sorted(name for one, name in names.items() if one in stale)
+        others = sorted(name for one, name in names.items() if one not in stale)
+        if len(listed) > len(others):
+            selected.append(f"fqn:{folder}")
+            excluded += others
+        else:
+            selected += listed
+    return ["--select", *selected, *(["--exclude", *excluded] if excluded else [])]
 
 
 def _failure(name: str, target: Path, manifest: Mapping[str, Any], errors: Sequence[str]) -> str:

@@ -27,7 +27,8 @@ def main() -> None:
     """Parse, then run one command after another."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     lasting = {name: value for name, value in json.loads(sys.argv[1]).items() if name != "as_of"}
-    parsed = dbtRunner().invoke([*LOG, "--log-level", "error", "parse", "--vars", json.dumps(lasting)])
+    quiet = [*LOG, "--log-level", "error", "--no-write-json"]
+    parsed = dbtRunner().invoke([*quiet, "parse", "--vars", json.dumps(lasting)])
     # What the identity models import; nobody waits for it here, while the sources load.
     importlib.import_module("splink")
     for line in sys.stdin:
