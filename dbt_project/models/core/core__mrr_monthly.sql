@@ -168,7 +168,7 @@ lost as (
             subscription_mrr.source = spans.source
             and subscription_mrr.subscription_id = spans.subscription_id
             and calendar.t_end > spans.from_at
-            and coalesce(calendar.t_end <= spans.until_at, true)
+            and calendar.t_end <= coalesce(spans.until_at, 'infinity')
     where movements.movement = 'churn'
     group by all
 

@@ -204,13 +204,13 @@ worths as (
             due.source = before_due.source
             and due.subscription_id = before_due.subscription_id
             and due.due_at > before_due.from_at
-            and coalesce(due.due_at <= before_due.until_at, true)
+            and due.due_at <= coalesce(before_due.until_at, 'infinity')
     left join spans as after_due
         on
             due.source = after_due.source
             and due.subscription_id = after_due.subscription_id
             and due.checked_at > after_due.from_at
-            and coalesce(due.checked_at <= after_due.until_at, true)
+            and due.checked_at <= coalesce(after_due.until_at, 'infinity')
     left join successors
         on
             due.source = successors.source
@@ -221,10 +221,8 @@ worths as (
             successors.contract.source = succeeding.source
             and successors.contract.subscription_id = succeeding.subscription_id
             and least(successors.contract.started_at + interval 1 day, {{ as_of() }}) > succeeding.from_at
-            and coalesce(
-                least(successors.contract.started_at + interval 1 day, {{ as_of() }}) <= succeeding.until_at,
-                true
-            )
+            and least(successors.contract.started_at + interval 1 day, {{ as_of() }})
+            <= coalesce(succeeding.until_at, 'infinity')
 
 ),
 

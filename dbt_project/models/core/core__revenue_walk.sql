@@ -113,7 +113,7 @@ at_end as (
 
     from spans
     inner join calendar
-        on spans.from_at < calendar.t_end and coalesce(spans.until_at >= calendar.t_end, true)
+        on spans.from_at < calendar.t_end and coalesce(spans.until_at, 'infinity') >= calendar.t_end
     where spans.full_mrr > 0
 
 ),

@@ -25,7 +25,7 @@ final as (
 
     from spans
     inner join calendar
-        on spans.from_at < calendar.t_end and coalesce(spans.until_at >= calendar.t_end, true)
+        on spans.from_at < calendar.t_end and coalesce(spans.until_at, 'infinity') >= calendar.t_end
     where calendar.period = 'month' and spans.mrr > 0
 
 )

@@ -59,7 +59,7 @@ moves as (
         *,
         lag(known_as) over records as from_id,
         lag(method || coalesce(': ' || evidence, '')) over records as earlier_reason,
-        lead(run) over records as until_run
+        coalesce(lead(run) over records, 1 + max(run) over ()) as until_run
 
     from concerned
     window records as (partition by entity, record order by run)
@@ -88,7 +88,7 @@ final as (
             moves.entity = staying.entity
             and moves.from_id = staying.known_as
             and moves.run >= staying.run
-            and moves.run < coalesce(staying.until_run, moves.run + 1)
+            and moves.run < staying.until_run
     where moves.from_id is not null
     group by moves.entity, moves.since, moves.from_id, moves.known_as, moves.run
 

@@ -70,6 +70,7 @@ quarters as (
 growth as (
 
     select
+        spend.period,
         calendar.period_start,
         quarters.revenue - coalesce(previous.revenue, 0) as revenue_change,
         spend.spend as spend_before,
@@ -106,7 +107,7 @@ final as (
     left join sums
         on periods.period = sums.period and periods.period_start = sums.period_start
     left join growth
-        on periods.period = 'quarter' and periods.period_start = growth.period_start
+        on periods.period = growth.period and periods.period_start = growth.period_start
 
 )
 

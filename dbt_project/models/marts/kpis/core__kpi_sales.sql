@@ -68,8 +68,9 @@ pipeline as (
     from months as periods
     left join opportunities
         on
-            coalesce(periods.t_end > opportunities.created_at, true)
-            and (opportunities.outcome = 'open' or periods.t_end <= opportunities.closed_at)
+            periods.t_end > coalesce(opportunities.created_at, '-infinity')
+            and periods.t_end
+            <= case when opportunities.outcome = 'open' then 'infinity' else opportunities.closed_at end
     where periods.is_closing
     group by all
 

@@ -214,7 +214,7 @@ idle as (
             and pipeline.opportunity_id = gaps.key_left
             and pipeline.account is not distinct from gaps.account
             and quarters.last_day >= gaps.first_seen_on
-            and coalesce(quarters.last_day < gaps.resolved_on, true)
+            and quarters.last_day < coalesce(gaps.resolved_on, 'infinity')
     group by quarters.last_day, pipeline.source, pipeline.opportunity_id, pipeline.team
 
 ),
@@ -232,7 +232,7 @@ billed as (
 
     from closed
     left join spans
-        on closed.account = spans.account and coalesce(closed.closed_at < spans.until_at, true)
+        on closed.account = spans.account and closed.closed_at < coalesce(spans.until_at, 'infinity')
     where closed.outcome = 'won' and closed.is_new_business and {{ 'billing' in var('silos') }}
     group by all
 
