@@ -51,7 +51,13 @@ subscriptions as (
 invoices as (
 
     select
-        all_invoices.*,
+        all_invoices.source,
+        all_invoices.invoice_id,
+        all_invoices.subtotal,
+        all_invoices.discount,
+        all_invoices.tax,
+        all_invoices.total,
+        all_invoices.paid_at,
         {{ currency_or_reporting('all_invoices.currency') }} as currency_code,
         coalesce(billing_links.account, '(none)') as account,
         cast(date_trunc('month', {{ local_date('all_invoices.issued_at') }}) as date) as month,
@@ -109,7 +115,14 @@ at_end as (
 
     select
         calendar.period_start as month,
-        spans.*
+        spans.source,
+        spans.subscription_id,
+        spans.account,
+        spans.currency,
+        spans.mrr,
+        spans.full_mrr,
+        spans.list_mrr,
+        spans.is_past_grace
 
     from spans
     inner join calendar
