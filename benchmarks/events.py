@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.asked import Asked, Verdicts
+from benchmarks.asked import PEAK, Asked, Verdicts
 
 EVENTS = 2_000_000
 MOST_RATIO, LEAST_SPEEDUP, MOST_BYTES = 3.0, 20.0, 2 * 2**30
@@ -64,17 +64,19 @@ event_type = "event_type"
 occurred_at = "occurred_at"
 is_machine = "is_machine"
 """
-_PROGRAM = """
-import json, resource, sys, time
+_PROGRAM = (
+    PEAK
+    + """
+import json, sys, time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 folder, events = Path(sys.argv[1]), int(sys.argv[2])
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 {body}
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps({{"seconds": seconds, "memory": memory}}))
+print(json.dumps({{"seconds": seconds, "memory": peak_bytes()}}))
 """
+)
 #: Counts the seconds in `waited` that dlt's REST client, and so ours, takes to send and receive.
 _WAITED = """
         from benchmarks.mailbox import serving

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import identity, kpis
-from benchmarks.asked import Asked, Verdicts
+from benchmarks.asked import PEAK, Asked, Verdicts
 from settings.paths import Home
 
 MOST_SECONDS, MOST_BYTES = 60.0, 2 * 2**30
@@ -30,8 +30,10 @@ ACTIVITIES_EACH = 10
 _COMPANY = Path(__file__).with_name("gates_company.sql")
 #: By name, the instant of the run.
 _RUNS = {"first run": kpis.NEXT_DAY, "next day": "2026-11-03 00:00:00+00"}
-_GATES = """
-import json, resource, sys
+_GATES = (
+    PEAK
+    + """
+import json, sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -46,9 +48,9 @@ erased = Erased()
 erased.people[erased.hash("gone@elsewhere.example")] = sys.argv[2]
 as_of = datetime.fromisoformat(sys.argv[2])
 report = evaluate(home.warehouse, home.register, sources, as_of, "USD", docs=home.docs, erased=erased)
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps({"memory": memory, "found": {one.gap_type: one.found for one in report.results}}))
+print(json.dumps({"memory": peak_bytes(), "found": {one.gap_type: one.found for one in report.results}}))
 """
+)
 
 
 @dataclass(frozen=True)

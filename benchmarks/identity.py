@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.asked import Asked, Verdicts
+from benchmarks.asked import PEAK, Asked, Verdicts
 from settings.paths import DBT_PROJECT
 
 ACCOUNTS, CONTACTS_EACH = 50_000, 4
@@ -80,8 +80,10 @@ update crm.accounts set name = name || ' Europe' where hash(account_id) % 100 = 
 update crm.contacts set last_name = last_name || 'son', email = 'new.' || email
 where hash(contact_id) % 100 = 0
 """
-_BUILD = """
-import json, resource, splink, sys, time
+_BUILD = (
+    PEAK
+    + """
+import json, splink, sys, time
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 quiet = ["--log-level", "error", "--log-level-file", "none"]
@@ -93,9 +95,9 @@ built = dbtRunner(manifest=parsed.result).invoke(
 )
 seconds = time.perf_counter() - started
 assert built.success, [(one.node.name, one.message) for one in built.result if one.status != "success"]
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps({"seconds": seconds, "memory": memory}))
+print(json.dumps({"seconds": seconds, "memory": peak_bytes()}))
 """
+)
 
 
 @dataclass(frozen=True)

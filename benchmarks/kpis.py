@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import identity
-from benchmarks.asked import Asked, Verdicts
+from benchmarks.asked import PEAK, Asked, Verdicts
 from expectations import register
 from orchestration.publish import publish
 from settings.paths import DBT_PROJECT, Home
@@ -37,8 +37,10 @@ MOST_RATIO, MOST_BYTES, MOST_SHARE, MOST_MILLISECONDS = 2.0, 4 * 2**30, 0.15, 10
 
 _COMPANY, _DAY = Path(__file__).with_name("kpis_company.sql"), Path(__file__).with_name("kpis_day.sql")
 _FIRST_DAY, NEXT_DAY = "2026-11-01 00:00:00+00", "2026-11-02 00:00:00+00"
-_BUILD = """
-import json, resource, splink, sys, time
+_BUILD = (
+    PEAK
+    + """
+import json, splink, sys, time
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 quiet = ["--log-level", "error", "--log-level-file", "none"]
@@ -55,23 +57,25 @@ built = dbtRunner(manifest=parsed.result).invoke(
 seconds = time.perf_counter() - started
 troubles = [one for one in built.result if one.status not in ("success", "pass")]
 assert built.success, [(one.node.name, one.message) for one in troubles]
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 models = [one.node for one in built.result if one.node.resource_type == "model"]
 tables = [node for node in models if node.language == "sql" and node.config.materialized != "view"]
 selects = [node.compiled_code for node in tables]
-print(json.dumps({"seconds": seconds, "memory": memory, "selects": selects}))
+print(json.dumps({"seconds": seconds, "memory": peak_bytes(), "selects": selects}))
 """
-_BARE = """
-import duckdb, json, resource, sys, time
+)
+_BARE = (
+    PEAK
+    + """
+import duckdb, json, sys, time
 with duckdb.connect("warehouse.duckdb", config={"threads": 2}) as connection:
     connection.execute("set timezone = 'UTC'; create schema bare")
     started = time.perf_counter()
     for place, select in enumerate(json.load(sys.stdin)):
         connection.execute(f"create table bare.t{place} as {select}")
     seconds = time.perf_counter() - started
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps({"seconds": seconds, "memory": memory}))
+print(json.dumps({"seconds": seconds, "memory": peak_bytes()}))
 """
+)
 #: What dashboards ask the marts.
 QUERIES = {
     "headline KPIs by month": "select * from marts.kpi_values where period = 'month' and segment = 'all'",
