@@ -14,7 +14,7 @@ from rich.console import Console
 
 #: Figure by name, the limit, and whether it is kept.
 Verdicts = dict[str, tuple[float, float, bool]]
-#: For the code of a process that is measured. Linux lets `ru_maxrss` begin with what whoever starts it has taken;
+#: For the code of a process that is measured. Linux lets `ru_maxrss` begin with what its parent has taken;
 #: macOS knows nothing else, and counts bytes.
 PEAK = """
 def peak_bytes():
