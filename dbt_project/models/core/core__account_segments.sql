@@ -156,7 +156,7 @@ plans as (
             subscription_mrr.source = items.source
             and subscription_mrr.subscription_id = items.subscription_id
             and months.t_end > items.valid_from
-            and coalesce(months.t_end <= items.valid_to, true)
+            and months.t_end <= coalesce(items.valid_to, 'infinity')
     inner join prices
         on items.source = prices.source and items.price_id = prices.price_id
     where coalesce(prices.is_recurring, true)

@@ -529,8 +529,7 @@ not_live as (
     inner join calendar
         on
             deals.closed_at < calendar.t_end
-            and coalesce(deals.live_at >= calendar.t_end, true)
-            and coalesce(deals.ended_at >= calendar.t_end, true)
+            and coalesce(least(deals.live_at, deals.ended_at), 'infinity') >= calendar.t_end
 
     union all
 

@@ -108,7 +108,7 @@ waiting as (
 
     from visits
     inner join quarters
-        on visits.entered_at < quarters.t_end and coalesce(visits.left_at >= quarters.t_end, true)
+        on visits.entered_at < quarters.t_end and coalesce(visits.left_at, 'infinity') >= quarters.t_end
     inner join usual
         on visits.step = usual.step and visits.stage = usual.stage
     left join pipeline

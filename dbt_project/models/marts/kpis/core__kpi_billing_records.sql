@@ -117,7 +117,7 @@ owed as (
     inner join invoices
         on
             periods.t_end > invoices.issued_at
-            and coalesce(periods.t_end <= invoices.paid_at, true)
+            and periods.t_end <= coalesce(invoices.paid_at, 'infinity')
             and invoices.status is distinct from 'uncollectible'
     inner join closing_rates
         on periods.closing_month = closing_rates.month and invoices.currency = closing_rates.currency
@@ -347,19 +347,31 @@ by_invoice as (
 
 ),
 
+earned_until as (
+
+    select
+        account,
+        month,
+        sum(amount) over until_month as earned,
+        coalesce(lead(month) over until_month, 'infinity') as next_month
+
+    from earned
+    window until_month as (partition by account order by month)
+
+),
+
 earned_by as (
 
     select
         periods.period,
         periods.period_start,
         periods.closing_month,
-        earned.account,
-        sum(earned.amount) as earned
+        earned_until.account,
+        earned_until.earned
 
     from periods
-    inner join earned
-        on periods.closing_month >= earned.month
-    group by all
+    inner join earned_until
+        on periods.closing_month >= earned_until.month and periods.closing_month < earned_until.next_month
 
 ),
 
