@@ -13,6 +13,7 @@ from orchestration.dbt_manifest import read_manifest
 from orchestration.dbt_process import DBT
 from orchestration.dbt_variables import variables
 from orchestration.environment import Environment
+from orchestration.gates_process import GATES
 from orchestration.keys import raw_key
 from orchestration.lineage import read_lineage
 from orchestration.steps import POOL, WRITER
@@ -117,10 +118,12 @@ def _half(
         select=" ".join(f"fqn:{folder}" for folder in folders if folder in present),
         name=name,
         dagster_dbt_translator=translator,
-        required_resource_keys={WRITER, DBT},
+        required_resource_keys={WRITER, DBT, GATES},
         pool=POOL,
     )
     def build_half(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        if folders is FOUNDATION:
+            context.resources.gates.start()
         yield from build(context, environment, manifest, translator, _nodes(manifest, folders))
 
     return build_half

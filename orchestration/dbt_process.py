@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from orchestration import unchanged
 from orchestration.dbt_manifest import dbt_environment, manifest_file
 from orchestration.dbt_variables import variables
 from orchestration.environment import Environment
+from orchestration.helper import Helper
 from orchestration.run_log import LOG
 from orchestration.steps import WRITER, instant_of_run
 from settings.paths import DBT_PROJECT
@@ -24,32 +22,19 @@ from settings.paths import DBT_PROJECT
 DBT = "dbt"
 
 
-class DbtProcess:
+class DbtProcess(Helper):
     """dbt, waiting for commands."""
 
     def __init__(self, given: dict[str, Any], parsed: Path) -> None:
         """In: the models' variables, and the graph's parse."""
-        self._given = given
-        self._parsed = parsed
+        super().__init__(
+            "orchestration.dbt_worker",
+            json.dumps(given),
+            cwd=DBT_PROJECT,
+            environment=dbt_environment() | {"DBT_PARTIAL_PARSE_FILE_PATH": str(parsed)},
+        )
         self.succeeded = False
         self.errors: list[str] = []
-
-    def start(self) -> None:
-        """Let it import and parse, while others work; without this it begins with the first command."""
-        self._process  # noqa: B018
-
-    @cached_property
-    def _process(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "orchestration.dbt_worker", json.dumps(self._given)],
-            cwd=DBT_PROJECT,
-            env=dbt_environment()
-            | {"PYTHONUNBUFFERED": "1", "DBT_PARTIAL_PARSE_FILE_PATH": str(self._parsed)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
 
     def run(self, arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Run one command; yields dbt's events.
@@ -57,16 +42,17 @@ class DbtProcess:
         How it ended is in `succeeded`, what it complained of in `errors`.
         """
         self.succeeded, self.errors = False, []
-        assert self._process.stdin is not None and self._process.stdout is not None
+        process = self.process
+        assert process.stdin is not None and process.stdout is not None
         try:
-            self._process.stdin.write(json.dumps(list(arguments)) + "\n")
-            self._process.stdin.flush()
+            process.stdin.write(json.dumps(list(arguments)).encode() + b"\n")
+            process.stdin.flush()
         except BrokenPipeError:
             pass  # it has ended, and has said why
-        for line in self._process.stdout:
+        for line in process.stdout:
             event = _parsed(line)
             if event is None:
-                self.errors.append(line.strip())
+                self.errors.append(line.decode(errors="replace").strip())
             elif "succeeded" in event:
                 self.succeeded = event["succeeded"]
                 return
@@ -75,17 +61,6 @@ class DbtProcess:
                 if event["info"]["level"] == "error":
                     self.errors.append(event["info"]["msg"])
                 yield event
-
-    def end(self) -> None:
-        """Let it go, whatever it is doing: it must not write once the run is over."""
-        if "_process" not in vars(self):
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 def _log(event: dict[str, Any]) -> None:
@@ -102,7 +77,7 @@ def _log(event: dict[str, Any]) -> None:
     LOG.log(level, "%s", message, extra=extra)
 
 
-def _parsed(line: str) -> dict[str, Any] | None:
+def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
         event = json.loads(line)
     except ValueError:

@@ -11,21 +11,21 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import sys
-import threading
-import time
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
+
+from orchestration.helper import collect_seldom, end_with_parent
 
 LOG = ["--log-format", "json", "--log-level-file", "none", "--no-use-colors"]
 
 
 def main() -> None:
     """Parse, then run one command after another."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
+    collect_seldom()
     lasting = {name: value for name, value in json.loads(sys.argv[1]).items() if name != "as_of"}
     quiet = [*LOG, "--log-level", "error", "--no-write-json"]
     parsed = dbtRunner().invoke([*quiet, "parse", "--vars", json.dumps(lasting)])
@@ -43,13 +43,6 @@ def main() -> None:
                 DuckDBConnectionManager._ENV.close()
             DuckDBConnectionManager.close_all_connections()
         print(json.dumps({"succeeded": succeeded}), flush=True)
-
-
-def _end_with(parent: int) -> None:
-    """Whoever started us may be killed; nobody would then know that we still write."""
-    while os.getppid() == parent:
-        time.sleep(0.2)
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import dagster as dg
 from orchestration import alerts, dbt, gates, ingest, publication, triggers
 from orchestration.dbt_process import DBT, dbt_process
 from orchestration.environment import Environment, load_environment
+from orchestration.gates_process import GATES, gates_process
+from orchestration.helper import collect_seldom
 from orchestration.steps import WRITER, writer
 from orchestration.triggers import JOB
 
@@ -28,7 +30,11 @@ def build(environment: Environment) -> dg.Definitions:
         jobs=triggers.jobs(environment),
         schedules=triggers.schedules(environment),
         sensors=[*triggers.sensors(environment), *alerts.sensors(environment)],
-        resources={WRITER: writer(environment), DBT: dbt_process(environment)},
+        resources={
+            WRITER: writer(environment),
+            DBT: dbt_process(environment),
+            GATES: gates_process(environment),
+        },
         # One process: a step costs milliseconds, and the warehouse has one writer anyway. A load that failed
         # has yielded what was there before, and what depends on it goes on with that.
         executor=dg.in_process_executor.configured(
@@ -40,4 +46,5 @@ def build(environment: Environment) -> dg.Definitions:
 @dg.definitions
 def defs() -> dg.Definitions:
     """What a code location loads; the configuration is that of REVOPS_CONFIG."""
+    collect_seldom()
     return build(load_environment())

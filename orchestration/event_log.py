@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
@@ -30,7 +31,11 @@ class KeptOpenEventLog(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._tables: set[str] = set()
+        self._columns: set[str] = set()
+        self._together: contextlib.ExitStack | None = None
+        self._begun: dict[str, Connection] = {}
         super().__init__(base_dir, inst_data)
+        self._db_lock = threading.RLock()  # type: ignore[assignment]  # whoever has it stores more than one row
 
     @classmethod
     def from_config_value(
@@ -40,8 +45,16 @@ class KeptOpenEventLog(SqliteEventLogStorage):
         return cls(inst_data=inst_data, **config_value)
 
     def store_event(self, event: EventLogEntry) -> None:
-        """Also touches the run's file: the UI looks for news when it changes, and only its log did."""
-        super().store_event(event)
+        """All of an event in one transaction a file, where Dagster makes up to three.
+
+        Also touches the run's file: the UI looks for news when it changes, and only its log did.
+        """
+        with self._db_lock, contextlib.ExitStack() as self._together:
+            try:
+                super().store_event(event)
+            finally:
+                self._together = None
+                self._begun.clear()
         os.utime(self.path_for_shard(event.run_id))
 
     def has_table(self, table_name: str) -> bool:
@@ -49,6 +62,12 @@ class KeptOpenEventLog(SqliteEventLogStorage):
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        """The same of a column, which Dagster asks with every asset."""
+        if column_name not in self._columns and super()._has_asset_key_col_on_connection(conn, column_name):
+            self._columns.add(column_name)
+        return column_name in self._columns
 
     def wipe(self) -> None:
         """Let go of the files before they are deleted."""
@@ -65,12 +84,22 @@ class KeptOpenEventLog(SqliteEventLogStorage):
     @contextlib.contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         with self._db_lock:
-            engine = self._engines.pop(shard, None) or self._opened(shard)
-            self._engines[shard] = engine
-            if len(self._engines) > MOST_FILES:
-                self._engines.popitem(last=False)[1].dispose()
-            with engine.connect() as connection, connection.begin():
-                yield connection
+            if self._together is None:
+                with self._transaction(shard) as connection:
+                    yield connection
+                return
+            if shard not in self._begun:
+                self._begun[shard] = self._together.enter_context(self._transaction(shard))
+            yield self._begun[shard]
+
+    @contextlib.contextmanager
+    def _transaction(self, shard: str) -> Iterator[Connection]:
+        engine = self._engines.pop(shard, None) or self._opened(shard)
+        self._engines[shard] = engine
+        if len(self._engines) > MOST_FILES:
+            self._engines.popitem(last=False)[1].dispose()
+        with engine.connect() as connection, connection.begin():
+            yield connection
 
     def _opened(self, shard: str) -> Engine:
         engine = create_engine(

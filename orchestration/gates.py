@@ -9,13 +9,14 @@ from typing import Any
 import dagster as dg
 
 from expectations.catalogue import GATES, SAMPLE_COLUMNS, Gate
-from expectations.engine import GateReport, GateResult, run_gates
+from expectations.engine import GateReport, GateResult
 from orchestration import markdown
 from orchestration.accepting import acceptance_of
 from orchestration.catalogue import group, owners, tags
 from orchestration.catalogue_models import source_columns
 from orchestration.dbt_manifest import read_manifest
 from orchestration.environment import DOCS_ADDRESS, Environment
+from orchestration.gates_process import GATES as PROCESS
 from orchestration.keys import REGISTER
 from orchestration.steps import POOL, WRITER, instant_of
 from settings.paths import Home
@@ -44,13 +45,13 @@ def build_assets(environment: Environment, models: list[dg.AssetKey]) -> dg.Asse
             )
         ],
         check_specs=[_check(gate) for gate in gates],
-        required_resource_keys={WRITER},
+        required_resource_keys={WRITER, PROCESS},
         pool=POOL,
     )
     def evaluate(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         instant = instant_of(context, environment)
         accepted = acceptance_of(context.run.tags)
-        report = run_gates(environment.home, environment.config, instant, accepted)
+        report = context.resources.gates.evaluate(environment, instant, accepted)
         write_verdict(environment.home, report, instant)
         yield dg.MaterializeResult(
             asset_key=REGISTER,

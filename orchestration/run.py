@@ -16,6 +16,7 @@ from orchestration import run_log
 from orchestration.dbt_manifest import build_manifest
 from orchestration.environment import Environment, prepare_folders
 from orchestration.faults import fault
+from orchestration.helper import collect_seldom
 from orchestration.scope import Scope
 from settings.lock import run_lock
 
@@ -77,6 +78,7 @@ def run(
     Raises `UserError` for what stops it before it begins; what goes wrong in a step is in the report.
     """
     started = time.monotonic()
+    collect_seldom()
     prepare_folders(environment.home)
     with run_lock(environment.home, "revops run"):
         watch("prepare", "starts", 1)
@@ -192,10 +194,6 @@ def _tell(entry: Any, tables: dict[str, int], built: str, watch: Watcher) -> Non
         "STEP_SUCCESS": "ends",
         "STEP_FAILURE": "fails",
     }
-    if event.event_type_value == "STEP_START" and event.step_key == "models":
-        # Great Expectations; dbt is at work in its own process. Dagster's storage uses SQLAlchemy meanwhile.
-        importlib.import_module("sqlalchemy.orm")
-        _import_aside("expectations.duckdb_engine")
     if event.event_type_value in kinds:
         watch(event.step_key, kinds[event.event_type_value], tables[event.step_key])
 

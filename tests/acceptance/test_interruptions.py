@@ -70,6 +70,12 @@ def loading_stripe(revops: Revops) -> bool:
     return any((revops.home / "dlt" / "revops_stripe" / "load" / "normalized").glob("*"))
 
 
+def judging(revops: Revops) -> bool:
+    """Whether the gates are at work."""
+    log = revops.home / "run.log"
+    return log.exists() and "gates starts" in log.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("sent", "moment"),
     [
@@ -77,6 +83,8 @@ def loading_stripe(revops: Revops) -> bool:
         (signal.SIGINT, loading_stripe),
         (signal.SIGKILL, building),
         (signal.SIGINT, building),
+        (signal.SIGKILL, judging),
+        (signal.SIGINT, judging),
     ],
 )
 def test_a_run_that_is_stopped_leaves_no_process_behind(
