@@ -54,6 +54,7 @@ def load_environment(config: Path | None = None) -> Environment:
         REVOPS_WAREHOUSE=str(home.warehouse),
         REVOPS_EVENT_LOG=str(home.dagster / "history" / "runs"),
         DAGSTER_HOME=str(home.dagster),
+        DAGSTER_EVENT_BATCH_SIZE="1000",  # what a run intends to do is stored at once
         DBT_TARGET_PATH=str(home.dbt),
         DBT_LOG_PATH=str(home.dbt),
     )

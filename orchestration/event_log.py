@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dagster import EventLogEntry
@@ -45,17 +45,23 @@ class KeptOpenEventLog(SqliteEventLogStorage):
         return cls(inst_data=inst_data, **config_value)
 
     def store_event(self, event: EventLogEntry) -> None:
-        """All of an event in one transaction a file, where Dagster makes up to three.
+        """All of an event in one transaction a file, where Dagster makes up to three."""
+        self.store_event_batch([event])
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """The same of all events of a run that is about to begin, where Dagster stores one after the other.
 
         Also touches the run's file: the UI looks for news when it changes, and only its log did.
         """
         with self._db_lock, contextlib.ExitStack() as self._together:
             try:
-                super().store_event(event)
+                for event in events:
+                    super().store_event(event)
             finally:
                 self._together = None
                 self._begun.clear()
-        os.utime(self.path_for_shard(event.run_id))
+        for run_id in {event.run_id for event in events}:
+            os.utime(self.path_for_shard(run_id))
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has it; Dagster asks with every check, and no table ever goes."""

@@ -54,16 +54,24 @@ class RunReport:
 @contextlib.contextmanager
 def sandbox_running(environment: Environment) -> Iterator[None]:
     """The fictional company answers while in the block, if revops.toml asks for it."""
+    with sandbox_starting(environment) as answering:
+        answering()
+        yield
+
+
+@contextlib.contextmanager
+def sandbox_starting(environment: Environment) -> Iterator[Callable[[], object]]:
+    """The same, for who has something else to do until it answers; gives what waits for that."""
     asked = environment.config.sandbox
     if asked is None:
-        yield
+        yield lambda: None
         return
-    from sandbox.client import running
+    from sandbox.client import starting
     from sandbox.state import State, prepare
 
     prepare(environment.home.sandbox, State.of(asked))
-    with running(environment.home.sandbox, asked.port):
-        yield
+    with starting(environment.home.sandbox, asked.port) as answering:
+        yield answering
 
 
 def run(
@@ -82,19 +90,18 @@ def run(
     prepare_folders(environment.home)
     with run_lock(environment.home, "revops run"):
         watch("prepare", "starts", 1)
-        importlib.import_module("ingestion.core")  # dlt shares packages with what is imported aside
-        imports = _import_aside("dagster_dbt")
-        with sandbox_running(environment):
+        with sandbox_starting(environment) as answering:
+            importlib.import_module("ingestion.core")  # dlt shares packages with what is imported aside
+            imports = _import_aside("dagster_dbt")
             build_manifest(environment)
             imports.join()
-            watch("prepare", "ends", 1)
-            report = _execute(environment, watch, scope, tags or {})
+            report = _execute(environment, answering, watch, scope, tags or {})
     report.seconds = time.monotonic() - started
     return report
 
 
 def _import_aside(module: str) -> threading.Thread:
-    """Import in a thread what takes seconds and is needed soon, while other processes are waited for.
+    """Import in a thread what takes seconds and is needed soon, while another process is waited for.
 
     Only packages that this process is not using meanwhile: two threads inside one package can trip over its
     circular imports.
@@ -105,7 +112,11 @@ def _import_aside(module: str) -> threading.Thread:
 
 
 def _execute(
-    environment: Environment, watch: Watcher, scope: Scope | None, tags: Mapping[str, str]
+    environment: Environment,
+    answering: Callable[[], object],
+    watch: Watcher,
+    scope: Scope | None,
+    tags: Mapping[str, str],
 ) -> RunReport:
     import dagster as dg
     from dagster._core.definitions.job_base import InMemoryJob
@@ -134,6 +145,8 @@ def _execute(
             job = job.get_subset(asset_selection=selected)
         tables = {node.name: len(node.definition.output_defs) for node in job.nodes}
         instance.add_event_listener(run_id, lambda entry: _tell(entry, tables, BUILT, watch))
+        answering()
+        watch("prepare", "ends", 1)
         # Not `job.execute_in_process`: it puts an executor of its own in the place of the job's.
         result = core_execute_in_process(
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},

@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,21 @@ def is_running(base_url: str, timeout: float = ANSWER_SECONDS) -> dict[str, Any]
 
 @contextlib.contextmanager
 def running(folder: Path, port: int) -> Iterator[str]:
-    """The address of the folder's sandbox: the one that runs already, or one that runs until the exit."""
+    """The address of the folder's sandbox: the one that runs already, or one that runs until the exit.
+
+    Raises `UserError` if it does not start, or if another program answers there.
+    """
+    with starting(folder, port) as answering:
+        yield answering()
+
+
+@contextlib.contextmanager
+def starting(folder: Path, port: int) -> Iterator[Callable[[], str]]:
+    """The same, for who has something else to do meanwhile: waits for it, and gives its address."""
     folder = folder.resolve()
     base_url = f"http://127.0.0.1:{port}"
     if _serves(base_url, folder):
-        yield base_url
+        yield lambda: base_url
         return
     with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(
@@ -62,7 +72,8 @@ def running(folder: Path, port: int) -> Iterator[str]:
             stderr=errors,
             start_new_session=True,  # an interrupt from the keyboard is for us; the child ends with us
         )
-        try:
+
+        def answering() -> str:
             deadline = time.monotonic() + START_SECONDS
             while not _serves(base_url, folder):
                 if child.poll() is not None or time.monotonic() > deadline:
@@ -70,7 +81,10 @@ def running(folder: Path, port: int) -> Iterator[str]:
                     said = errors.read().decode(errors="replace").strip()
                     raise UserError(f"the sandbox did not start at {base_url}: {said or 'no answer in time'}")
                 time.sleep(0.1)
-            yield base_url
+            return base_url
+
+        try:
+            yield answering
         finally:
             child.terminate()
             try:
