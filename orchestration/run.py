@@ -93,15 +93,17 @@ def run(
         with sandbox_starting(environment) as answering:
             importlib.import_module("ingestion.core")  # dlt shares packages with what is imported aside
             imports = _import_aside("dagster_dbt")
+            answering()  # the manifest depends on which files there are
             build_manifest(environment)
             imports.join()
-            report = _execute(environment, answering, watch, scope, tags or {})
+            watch("prepare", "ends", 1)
+            report = _execute(environment, watch, scope, tags or {})
     report.seconds = time.monotonic() - started
     return report
 
 
 def _import_aside(module: str) -> threading.Thread:
-    """Import in a thread what takes seconds and is needed soon, while another process is waited for.
+    """Import in a thread what takes seconds and is needed soon, while other processes are waited for.
 
     Only packages that this process is not using meanwhile: two threads inside one package can trip over its
     circular imports.
@@ -112,11 +114,7 @@ def _import_aside(module: str) -> threading.Thread:
 
 
 def _execute(
-    environment: Environment,
-    answering: Callable[[], object],
-    watch: Watcher,
-    scope: Scope | None,
-    tags: Mapping[str, str],
+    environment: Environment, watch: Watcher, scope: Scope | None, tags: Mapping[str, str]
 ) -> RunReport:
     import dagster as dg
     from dagster._core.definitions.job_base import InMemoryJob
@@ -145,8 +143,6 @@ def _execute(
             job = job.get_subset(asset_selection=selected)
         tables = {node.name: len(node.definition.output_defs) for node in job.nodes}
         instance.add_event_listener(run_id, lambda entry: _tell(entry, tables, BUILT, watch))
-        answering()
-        watch("prepare", "ends", 1)
         # Not `job.execute_in_process`: it puts an executor of its own in the place of the job's.
         result = core_execute_in_process(
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
