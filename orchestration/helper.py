@@ -71,7 +71,7 @@ def end_with_parent() -> None:
 
 
 def collect_seldom() -> None:
-    """Let this process look for old garbage seldom, nor at its end: a tenth of a run otherwise."""
+    """Let this process look for old garbage seldom, and not at its end; else that is a tenth of a run."""
     gc.set_threshold(*_THRESHOLDS)
     atexit.register(gc.freeze)
 
