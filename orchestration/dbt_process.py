@@ -92,12 +92,8 @@ def dbt_process(environment: Environment) -> dg.ResourceDefinition:
     def start(context: dg.InitResourceContext) -> Iterator[DbtProcess]:
         instant = instant_of_run(context, environment)
         parsed = manifest_file(environment.home).with_name("partial_parse.msgpack")
-        process = DbtProcess(variables(environment, instant), parsed)
-        if not unchanged.is_likely(environment.home, instant):
-            process.start()
-        try:
+        likely = not unchanged.is_likely(environment.home, instant)
+        with DbtProcess(variables(environment, instant), parsed).likely_needed(likely) as process:
             yield process
-        finally:
-            process.end()
 
     return start

@@ -67,13 +67,9 @@ def gates_process(environment: Environment) -> dg.ResourceDefinition:
 
     @dg.resource(description="Great Expectations, imported and waiting.", required_resource_keys={WRITER})
     def start(context: dg.InitResourceContext) -> Iterator[GatesProcess]:
-        process = GatesProcess()
         # If there is nothing for dbt to do, its time is not enough.
-        if unchanged.is_likely(environment.home, instant_of_run(context, environment)):
-            process.start()
-        try:
+        likely = unchanged.is_likely(environment.home, instant_of_run(context, environment))
+        with GatesProcess().likely_needed(likely) as process:
             yield process
-        finally:
-            process.end()
 
     return start

@@ -12,9 +12,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 #: When Python looks for garbage among objects new, older and old: as it does by itself, but for the old ones.
 #: Its own 10 is a walk over all that lasts, again and again while a program like ours imports and parses.
@@ -52,6 +54,16 @@ class Helper:
             stderr=subprocess.STDOUT,
             process_group=0,  # Ctrl-C is for the run, which then ends its helpers
         )
+
+    @contextmanager
+    def likely_needed(self, likely: bool) -> Iterator[Self]:
+        """Start it now if its time is `likely` to come; it ends with the block, started or not."""
+        if likely:
+            self.start()
+        try:
+            yield self
+        finally:
+            self.end()
 
     def end(self) -> None:
         """Let it go, whatever it is doing: it must not write once the run is over."""

@@ -31,17 +31,21 @@ WARN_AFTER, FAIL_AFTER = timedelta(hours=26), timedelta(hours=30)
 PEOPLE_READ = ("published", "kpis")
 
 _UPDATED = dg.AutomationCondition.newly_updated()
+_UPSTREAM_UPDATED = dg.AutomationCondition.any_deps_match(_UPDATED)
 _REQUESTED_TOO = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.will_be_requested())
 #: A run and a backfill may both end between two looks: which of them was last, only their times tell.
-OUTRUN = dg.AutomationCondition.any_deps_match(_UPDATED).since(_UPDATED) | _REQUESTED_TOO
+OUTRUN = _UPSTREAM_UPDATED.since(_UPDATED) | _REQUESTED_TOO
 #: What was updated before anybody looked is no news: the run that did it built the rest, too.
 HANDLED = (
     dg.AutomationCondition.newly_requested()
     | (_UPDATED & ~OUTRUN)
     | dg.AutomationCondition.initial_evaluation()
 )
+#: A look takes seconds: what it sees updated may be of a run whose next step it does not see yet, and whose
+#: end it does. So news waits for the next look.
 STALE = (
     dg.AutomationCondition.any_deps_updated().since(HANDLED)
+    & ~_UPSTREAM_UPDATED
     & ~dg.AutomationCondition.in_progress()
     & ~dg.AutomationCondition.any_deps_in_progress()
 )
