@@ -15,6 +15,23 @@
 ]) -%}
 {%- endmacro %}
 
+{#- What the steps from MRR to cash are summed up from: the CTEs `..._amounts`, and the steps that each knows of. -#}
+{% macro walk_parts() -%}
+{%- set to_billed, to_invoiced, to_cash = mrr_to_cash() | map(attribute='steps') -%}
+{%- do return({
+    'mrr': ['mrr'] + to_billed + ['terms'],
+    'invoice': to_invoiced + (to_cash | reject('eq', 'refunds') | list),
+    'cash': ['refunds', 'cash_residual'],
+}) -%}
+{%- endmacro %}
+
+{#- A step, of the CTEs `..._sums` joined. -#}
+{% macro sum_of_parts(step) -%}
+{%- for part, steps in walk_parts().items() if step in steps -%}
+coalesce({{ part }}_sums.{{ step }}, 0){{ ' + ' if not loop.last }}
+{%- endfor -%}
+{%- endmacro %}
+
 {#- From last month's contracted ARR to this month's. -#}
 {% macro bookings_to_arr() -%}
 {%- do return([

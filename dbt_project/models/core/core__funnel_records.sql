@@ -379,33 +379,44 @@ all_steps as (
 
 ),
 
--- Who has no account yet travels with the other people of the company, or alone.
-final as (
+identified as (
 
     select
+        all_steps.*,
         coalesce(all_steps.known_account, people.account) as account,
-        people.person,
-        coalesce(
-            all_steps.known_account,
-            people.account,
-            'domain:' || {{ company_domain('all_steps.email') }},
-            people.person,
-            all_steps.silo || ':' || all_steps.source || ':' || all_steps.record_id
-        ) as prospect,
-        all_steps.step,
-        all_steps.stage,
-        all_steps.occurred_at,
-        coalesce(all_steps.belongs_at, all_steps.occurred_at) as belongs_at,
-        all_steps.silo,
-        all_steps.source,
-        all_steps.record_id,
-        coalesce(all_steps.is_imputed, false) as is_imputed,
-        coalesce(all_steps.is_beginning, false) as is_beginning
+        people.person
 
     from all_steps
     left join people
         on all_steps.email = people.email
     where all_steps.occurred_at < {{ as_of() }}
+
+),
+
+-- Who has no account yet travels with the other people of the company, or alone.
+final as (
+
+    select
+        account,
+        person,
+        coalesce(
+            account,
+            -- The search for a domain takes long: not where an account is known.
+            'domain:' || {{ company_domain('case when account is null then email end') }},
+            person,
+            silo || ':' || source || ':' || record_id
+        ) as prospect,
+        step,
+        stage,
+        occurred_at,
+        coalesce(belongs_at, occurred_at) as belongs_at,
+        silo,
+        source,
+        record_id,
+        coalesce(is_imputed, false) as is_imputed,
+        coalesce(is_beginning, false) as is_beginning
+
+    from identified
 
 )
 

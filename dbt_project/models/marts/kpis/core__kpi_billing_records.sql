@@ -223,13 +223,18 @@ earned as (
     select
         billing_links.account,
         closing_rates.month,
-        sum(paid.direction * {{ cents_of_fraction(
-            ten_thousandths('paid.amount')
-            ~ ' * cast(closing_rates.rate * 100000000 as hugeint) * case when all_invoices.total > 0 then '
-            ~ ten_thousandths('all_invoices.total - coalesce(all_invoices.tax, 0)') ~ ' else 1 end',
-            '1000000000000 * case when all_invoices.total > 0 then '
-            ~ ten_thousandths('all_invoices.total') ~ ' else 1 end',
-        ) }}) as amount
+        sum(paid.direction * case
+            -- Most are paid at once, and need no fraction.
+            when paid.amount = all_invoices.total and all_invoices.total > 0
+                then {{ cents('(all_invoices.total - coalesce(all_invoices.tax, 0)) * closing_rates.rate') }}
+            else {{ cents_of_fraction(
+                ten_thousandths('paid.amount')
+                ~ ' * cast(closing_rates.rate * 100000000 as hugeint) * case when all_invoices.total > 0 then '
+                ~ ten_thousandths('all_invoices.total - coalesce(all_invoices.tax, 0)') ~ ' else 1 end',
+                '1000000000000 * case when all_invoices.total > 0 then '
+                ~ ten_thousandths('all_invoices.total') ~ ' else 1 end',
+            ) }}
+        end) as amount
 
     from paid
     inner join billing_links

@@ -1,3 +1,5 @@
+{%- set steps = ['opening', 'new', 'reactivation', 'expansion', 'contraction', 'churn', 'fx'] -%}
+{%- set columns = kpi_subjects().revenue.segments.values() | join(', ') -%}
 with
 
 movements as (
@@ -19,15 +21,33 @@ months as (
 
 ),
 
-segmented as (
+-- Accounts that are alike in every segment are one row: there are far fewer such kinds than accounts.
+together as (
 
     select
-        movements.*,
-        {{ kpi_segments('revenue') | indent(8) }}
+        movements.month,
+        {{ columns }},
+        {%- for step in steps %}
+        sum(movements."{{ step }}") as "{{ step }}",
+        {%- endfor %}
+        sum(movements.closing) as closing,
+        coalesce(sum(movements.closing) filter (where movements.closing > 0), 0) as kept,
+        count(*) filter (where movements.closing > 0) as paying_accounts
 
     from movements
     inner join segments
         on movements.month = segments.month and movements.account = segments.account
+    group by movements.month, {{ columns }}
+
+),
+
+segmented as (
+
+    select
+        *,
+        {{ kpi_segments('revenue') | indent(8) }}
+
+    from together
 
 ),
 
@@ -47,12 +67,12 @@ both_ends as (
         cast(segmented.month + interval 1 month as date) as month,
         segmented.segment,
         segmented.segment_value,
-        segmented.closing as previous
+        segmented.kept as previous
 
     from segmented
     inner join months
         on segmented.month + interval 1 month = months.month
-    where segmented.closing > 0
+    where segmented.kept > 0
 
 ),
 
@@ -71,7 +91,7 @@ final as (
         cast(coalesce(sum(churn), 0) as decimal(18, 2)) as churn,
         cast(coalesce(sum(fx), 0) as decimal(18, 2)) as fx,
         cast(coalesce(sum(closing), 0) as decimal(18, 2)) as closing,
-        count(*) filter (where closing > 0) as paying_accounts
+        cast(coalesce(sum(paying_accounts), 0) as bigint) as paying_accounts
 
     from both_ends
     where segment <> 'all'
