@@ -8,11 +8,7 @@ records as (
 
 journeys as (
 
-    select
-        * exclude (began_after),
-        coalesce(began_after, '-infinity') as began_after
-
-    from {{ ref('core__journeys') }}
+    select * from {{ ref('core__journeys') }}
 
 ),
 
@@ -31,8 +27,11 @@ observed as (
         records.is_imputed
 
     from records
-    asof inner join journeys
-        on records.prospect = journeys.prospect and records.belongs_at > journeys.began_after
+    inner join journeys
+        on
+            records.prospect = journeys.prospect
+            and records.belongs_at > coalesce(journeys.began_after, '-infinity')
+            and records.belongs_at <= coalesce(journeys.ended_at, 'infinity')
 
 ),
 
@@ -54,23 +53,19 @@ chain as (
 first_times as (
 
     select
-        observed.journey_id,
-        observed.step,
-        chain.position,
-        chain.implies,
-        any_value(observed.account) as account,
+        journey_id,
+        step,
+        any_value(account) as account,
         arg_min(
             struct_pack(
-                person := observed.person, occurred_at := observed.occurred_at, silo := observed.silo,
-                source := observed.source, record_id := observed.record_id
+                person := person, occurred_at := occurred_at, silo := silo, source := source,
+                record_id := record_id
             ),
-            (observed.occurred_at, observed.source, observed.record_id)
+            (occurred_at, source, record_id)
         ) as event
 
     from observed
-    inner join chain
-        on observed.step = chain.step
-    group by all
+    group by journey_id, step
 
 ),
 
@@ -84,13 +79,15 @@ recorded_steps as (
 implied as (
 
     select
-        journey_id,
-        account,
-        position,
-        event,
-        unnest(implies) as step
+        first_times.journey_id,
+        first_times.account,
+        first_times.event,
+        chain.position,
+        unnest(chain.implies) as step
 
     from first_times
+    inner join chain
+        on first_times.step = chain.step
 
 ),
 
