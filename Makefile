@@ -4,6 +4,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Tests run the whole pipeline, which waits now and then: one worker more than there are cores keeps them busy.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test test-all lint ui bench docs lock browser servers
 
@@ -11,11 +14,11 @@ run: $(READY)
 	$(BIN)/revops run
 
 test: $(READY) browser servers
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
 
 # As `test`, over every combination of vendors and more companies.
 test-all: $(READY) browser servers
-	REVOPS_TEST_ALL=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	REVOPS_TEST_ALL=1 $(PYTEST)
 
 # Pages are tested in a real browser. Where none may be installed, their tests are skipped and say so.
 browser:
